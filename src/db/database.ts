@@ -1,0 +1,54 @@
+import type { SQL } from 'drizzle-orm';
+import type { PgColumn, PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type * as postgresTables from './postgres/schema.ts';
+import type * as sqliteTables from './sqlite/schema.ts';
+
+/** The tables, typed as PostgreSQL's; on SQLite they are its own tables under this type, cast once where it opens. */
+export type Tables = typeof postgresTables;
+
+/** What a query runs on: outside of a transaction, or in one. Await every query: on PostgreSQL it is a promise. */
+export type Handle = PgDatabase<PgQueryResultHKT>;
+
+/** A handle within a transaction, its own type so that a function which needs one says so. */
+export type Transaction = Handle & { readonly [inTransaction]: true };
+declare const inTransaction: unique symbol;
+
+/** One database, of either engine. */
+export interface Database {
+  readonly dialect: 'sqlite' | 'postgres';
+  readonly tables: Tables;
+  readonly read: Handle;
+  /**
+   * Runs `work` in one transaction that may write: commits when it resolves, rolls back when it throws. Never wait in
+   * it for anything but the database.
+   */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** The condition that a column's value is in the JSON list of texts which the placeholder is given. */
+  anyOf(column: PgColumn, placeholder: string): SQL;
+  /** Whether an error is the database's refusal of a second row under a unique key. */
+  isUniqueViolation(error: unknown): boolean;
+  /** Resolves when the database answers and its migrations are applied; rejects with the reason otherwise. */
+  check(): Promise<void>;
+  /** Waits for the transaction under way, then closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the prepared queries of a store once for each handle and keeps them as long as the handle lives: a drizzle
+ * query costs ten times as much when it is built anew for each call.
+ */
+export function preparedOnce<Q>(prepare: (database: Database, handle: Handle) => Q) {
+  const queries = new WeakMap<Handle, Q>();
+  return (database: Database, handle: Handle = database.read): Q => {
+    const known = queries.get(handle);
+    if (known) return known;
+    const made = prepare(database, handle);
+    queries.set(handle, made);
+    return made;
+  };
+}
+
+// Compile-time check: both engines have the same tables with the same rows.
+type Rows<T> = { [K in keyof T]: T[K] extends { $inferSelect: infer Row } ? Row : never };
+type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
+true satisfies Equal<Rows<typeof sqliteTables>, Rows<typeof postgresTables>>;

@@ -1,0 +1,110 @@
+import { setMaxListeners } from 'node:events';
+import { Agent } from 'undici';
+import { checkUrl, type EgressAllow } from './address-policy.ts';
+import { checkHeader, checkMethod } from './check-request.ts';
+import { EgressError } from './egress-error.ts';
+import { type EgressResponse, runExchange } from './exchange.ts';
+import { type Resolve, systemResolve } from './lookup.ts';
+import { type Connect, createPinnedConnect } from './pinned-connect.ts';
+import { ACCEPTED_ENCODINGS } from './response-body.ts';
+
+export { EgressError } from './egress-error.ts';
+export type { EgressResponse } from './exchange.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+const KEEP_ALIVE_MS = 10_000;
+
+export interface EgressRequest {
+  url: URL | string;
+  method: string;
+  headers: Record<string, string>;
+  body?: string | Buffer;
+  /** Ends the request at once: as `timeout` when its reason is a TimeoutError, else as `canceled`. There is no other deadline. */
+  signal: AbortSignal;
+  /** Of the decompressed body. */
+  maxResponseBytes: number;
+}
+
+export interface EgressClient {
+  /** Sends a request to a public (or excepted) address. Follows no redirect, retries nothing. Rejects with EgressError. */
+  request(request: EgressRequest): Promise<EgressResponse>;
+  /** Cancels what is under way. May be called again. */
+  close(): Promise<void>;
+}
+
+export interface EgressClientOptions {
+  allow: EgressAllow;
+  /** All addresses of a name; the system's resolution when left out. */
+  resolve?: Resolve;
+  /** Requests beyond it wait for a free connection. */
+  connectionsPerOrigin?: number;
+  connectTimeoutMs?: number;
+  /** Sees every address just before it is dialled. */
+  onDial?: (address: string, port: number) => void;
+  /** Makes the connection to a checked address, given as `hostname`; undici's own when left out. */
+  connect?: Connect;
+}
+
+/** The one way out of the service: address policy, pinned connections, limits. Proxy variables are not read. */
+export function createEgressClient(options: EgressClientOptions): EgressClient {
+  const { allow, connect, connectTimeoutMs = 5000, connectionsPerOrigin = 256 } = options;
+  const agent = new Agent({
+    connections: connectionsPerOrigin,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // The request's signal is the deadline.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: createPinnedConnect({
+      allow,
+      resolve: options.resolve ?? systemResolve,
+      timeoutMs: connectTimeoutMs,
+      onDial: options.onDial ?? (() => {}),
+      ...(connect === undefined ? {} : { connect }),
+    }),
+  });
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+
+  return {
+    async request({ url, method, headers, body, signal, maxResponseBytes }) {
+      const refusal = checkRequest(String(url), method, headers, allow);
+      if (refusal !== undefined) throw new EgressError('forbidden', refusal);
+      // Many requests may share one signal; Node would take that for a leak.
+      setMaxListeners(0, signal);
+      const { origin, pathname, search } = new URL(url);
+      return runExchange(
+        agent,
+        { origin, path: pathname + search, method, headers: withAcceptEncoding(headers), body: body ?? null },
+        { signals: [closing.signal, signal], maxResponseBytes },
+      );
+    },
+    async close() {
+      closing.abort();
+      await agent.destroy();
+    },
+  };
+}
+
+function checkRequest(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  allow: EgressAllow,
+): string | undefined {
+  const urlWords = checkUrl(url, allow);
+  if (urlWords !== undefined) return `The URL ${urlWords}`;
+  const methodWords = checkMethod(method);
+  if (methodWords !== undefined) return `The method ${methodWords}`;
+  const headerWords = Object.entries(headers)
+    .map(([name, value]) => checkHeader(name, value))
+    .find((words) => words !== undefined);
+  return headerWords === undefined ? undefined : `A header ${headerWords}`;
+}
+
+function withAcceptEncoding(headers: Record<string, string>): Record<string, string> {
+  const isChosen = Object.keys(headers).some((name) => name.toLowerCase() === 'accept-encoding');
+  return isChosen ? headers : { ...headers, 'accept-encoding': ACCEPTED_ENCODINGS };
+}

@@ -1,0 +1,149 @@
+import { pipeline, type Transform, Writable } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import { EgressError } from './egress-error.ts';
+
+/** What `createDecoders` understands, as an `accept-encoding` header. */
+export const ACCEPTED_ENCODINGS = 'gzip, deflate, br';
+
+const MAX_ENCODINGS = 2;
+const FIRST_BYTES = 4096;
+
+/** Takes a body from the wire, in pieces. */
+export interface ResponseBody {
+  /**
+   * False asks to wait for `onDrain` before the next piece.
+   *
+   * @throws EgressError when the body's encodings cannot be undone.
+   */
+  write(chunk: Buffer): boolean;
+  /** The wire has no more. */
+  end(): void;
+  /** Nobody waits for the body any more. */
+  discard(): void;
+}
+
+export interface ResponseBodyOptions {
+  contentEncoding: string;
+  /** Of the decompressed body. */
+  maxBytes: number;
+  onDrain: () => void;
+  /** Called once, unless discarded before. */
+  onEnd: (error: EgressError | null, body: Buffer) => void;
+}
+
+/** Collects a body, decompressed, up to a limit; fails as soon as the limit is passed, however little was on the wire. */
+export function createResponseBody(options: ResponseBodyOptions): ResponseBody {
+  const encodings = options.contentEncoding
+    .toLowerCase()
+    .split(',')
+    .map((encoding) => encoding.trim())
+    .filter((encoding) => encoding !== '' && encoding !== 'identity');
+  return encodings.length === 0 ? collectPlain(options) : collectDecoded(encodings, options);
+}
+
+function collectPlain({ maxBytes, onEnd }: ResponseBodyOptions): ResponseBody {
+  const collected = createBoundedBuffer(maxBytes);
+  return {
+    write(chunk) {
+      if (!collected.append(chunk)) onEnd(tooLarge(), Buffer.alloc(0));
+      return true;
+    },
+    end: () => onEnd(null, collected.contents()),
+    discard: () => {},
+  };
+}
+
+function collectDecoded(
+  encodings: string[],
+  { maxBytes, onDrain, onEnd }: ResponseBodyOptions,
+): ResponseBody {
+  const collected = createBoundedBuffer(maxBytes);
+  // What does not compress grows a little; more than that on the wire is a stream made to yield nothing.
+  const maxWireBytes = maxBytes + maxBytes / 64 + 1024;
+  let wireBytes = 0;
+  let head: Transform | undefined;
+
+  function open(firstByte: number | undefined): Transform {
+    const decoders = createDecoders(encodings, firstByte);
+    const [first] = decoders;
+    if (first === undefined) throw invalidEncoding('The upstream used an unknown content encoding');
+    const sink = new Writable({
+      write: (chunk: Buffer, _encoding, next) => next(collected.append(chunk) ? null : tooLarge()),
+    });
+    pipeline([...decoders, sink], (error) => {
+      if (error) onEnd(asEgressError(error), Buffer.alloc(0));
+      else onEnd(null, collected.contents());
+    });
+    return first.on('drain', onDrain);
+  }
+
+  return {
+    write(chunk) {
+      head ??= open(chunk[0]);
+      wireBytes += chunk.length;
+      if (wireBytes > maxWireBytes) head.destroy(tooLarge());
+      return head.write(chunk);
+    },
+    end() {
+      // Without a single byte there is nothing to decode: an answer to HEAD, or a 204.
+      if (head === undefined) onEnd(null, Buffer.alloc(0));
+      else head.end();
+    },
+    discard: () => head?.destroy(),
+  };
+}
+
+/** The decoders in the order of decoding: the encoding named last comes off first. */
+function createDecoders(encodings: string[], firstByte: number | undefined): Transform[] {
+  if (encodings.length > MAX_ENCODINGS) throw invalidEncoding('The upstream used too many content encodings');
+  return encodings.toReversed().map((encoding, index) => {
+    switch (encoding) {
+      case 'gzip':
+      case 'x-gzip':
+        return createGunzip();
+      case 'br':
+        return createBrotliDecompress();
+      case 'deflate':
+        // The name means zlib's format, whose first byte ends in 8; some servers send the bare stream.
+        return index > 0 || ((firstByte ?? 8) & 15) === 8 ? createInflate() : createInflateRaw();
+      default:
+        throw invalidEncoding('The upstream used an unknown content encoding');
+    }
+  });
+}
+
+/** Bytes in one growing piece, so that a body in very many small chunks costs no more than its size. */
+function createBoundedBuffer(maxBytes: number) {
+  let bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes));
+  let length = 0;
+  return {
+    /** Whether the chunk fitted. */
+    append(chunk: Buffer): boolean {
+      const needed = length + chunk.length;
+      if (needed > maxBytes) return false;
+      if (needed > bytes.length) {
+        const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(needed, bytes.length * 2)));
+        bytes.copy(grown, 0, 0, length);
+        bytes = grown;
+      }
+      chunk.copy(bytes, length);
+      length = needed;
+      return true;
+    },
+    contents: (): Buffer => bytes.subarray(0, length),
+  };
+}
+
+function tooLarge(): EgressError {
+  return new EgressError('too_large', "The upstream's response is too large", { bytesSent: true });
+}
+
+function invalidEncoding(message: string): EgressError {
+  return new EgressError('invalid_response', message, { bytesSent: true });
+}
+
+function asEgressError(cause: Error): EgressError {
+  if (cause instanceof EgressError) return cause;
+  const message = "The upstream's response could not be decompressed";
+  return new EgressError('invalid_response', message, { bytesSent: true, cause });
+}

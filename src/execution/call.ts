@@ -1,0 +1,66 @@
+import type { Caller } from '../caller.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+
+/** One call that a model made. */
+export interface ToolCall {
+  /** The model's own id of the call; comes back with the result. */
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  /** Shortens the time that the call may take, in milliseconds; undefined or 0 leaves it. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * Why a call failed, for programs; `output` says it in words for a model. The list in `tool.proto` documents each.
+ */
+export type CallErrorCode =
+  | 'tool_not_found'
+  | 'invalid_arguments'
+  | 'permission_denied'
+  | 'forbidden_address'
+  | 'unreachable'
+  | 'timeout'
+  | 'canceled'
+  | 'upstream_error'
+  | 'invalid_response'
+  | 'response_too_large'
+  | 'internal';
+
+/** How a call ended. A tool that fails is a result like any other. */
+export type CallOutcome =
+  | { readonly status: 'success' /** JSON text. */; readonly output: string; readonly errorCode?: never }
+  | {
+      readonly status: 'error';
+      /** Words that a model can act on. */
+      readonly output: string;
+      readonly errorCode: CallErrorCode;
+    };
+
+export type CallResult = CallOutcome & {
+  readonly toolCallId: string;
+  readonly name: string;
+  readonly durationMs: number;
+};
+
+/** For whom and how long a call runs. */
+export interface CallScope {
+  readonly caller: Caller;
+  readonly requestId: string;
+  /** Aborts when the caller is gone, the time is up (its reason is a TimeoutError then), or the service stops. */
+  readonly signal: AbortSignal;
+}
+
+/** A function of the service that system tools can run. Its arguments fit the tool's parameters. */
+export type InternalFunction = (input: JsonObject, scope: CallScope) => Promise<JsonValue>;
+
+/** A failure of a tool that its caller shall read; anything else that a runner throws is a fault of ours. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly code: CallErrorCode;
+
+  constructor(code: CallErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,156 @@
+import type { Caller } from '../caller.ts';
+import type { Database } from '../db/database.ts';
+import type { EgressClient } from '../egress/egress-client.ts';
+import type { Encryption } from '../encryption.ts';
+import { ServiceError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import { type CompiledSchema, compileSchema, describeFault } from '../json-schema/compile-schema.ts';
+import type { LruCache } from '../lru-cache.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Tool } from '../tools/tool.ts';
+import {
+  CallError,
+  type CallOutcome,
+  type CallResult,
+  type CallScope,
+  type InternalFunction,
+  type ToolCall,
+} from './call.ts';
+import { withDeadline } from './deadline.ts';
+import { findNonFinite } from './non-finite.ts';
+import { resolveTools } from './resolve-tools.ts';
+import { runWebhook, type WebhookExecution } from './run-webhook.ts';
+
+/** What running calls needs from the rest of the service. */
+export interface ExecutionContext {
+  readonly database: Database;
+  readonly encryption: Encryption;
+  readonly egress: EgressClient;
+  readonly internalFunctions: ReadonlyMap<string, InternalFunction>;
+  /** What of a tool is worked out once for many calls, by its id and revision. */
+  readonly preparedTools: LruCache<PreparedTool>;
+  readonly metrics: Pick<Metrics, 'execution'>;
+  /** Where a fault of ours is told, with its cause. */
+  readonly logFault: (error: unknown, details: { requestId: string; toolId: string }) => void;
+  readonly limits: {
+    readonly callsPerRequest: number;
+    /** For a whole call, in milliseconds. */
+    readonly timeoutMs: number;
+    readonly responseBytes: number;
+  };
+}
+
+/** How a tool runs, and the check of its arguments. */
+export type PreparedTool = { readonly schema: CompiledSchema; readonly execution: Execution };
+type Execution = WebhookExecution | { readonly type: 'internal_function' };
+
+/**
+ * Runs calls in parallel, each on its own: one that fails or hangs does not touch the others.
+ *
+ * @returns a result for each call, in the order of the calls.
+ * @throws ServiceError `invalid_argument` when there are more calls than allowed.
+ */
+export async function executeCalls(
+  context: ExecutionContext,
+  caller: Caller,
+  calls: readonly ToolCall[],
+  { signal, requestId }: { signal: AbortSignal; requestId: string },
+): Promise<CallResult[]> {
+  const { callsPerRequest } = context.limits;
+  if (calls.length > callsPerRequest) {
+    const message = `tool_calls must have no more than ${callsPerRequest} entries (MAX_CALLS_PER_REQUEST).`;
+    throw new ServiceError('invalid_argument', message, { fields: { tool_calls: [message] } });
+  }
+  const tools = await resolveTools(
+    context,
+    caller,
+    calls.map(({ name }) => name),
+  );
+  return Promise.all(
+    calls.map(async (call) => {
+      const start = performance.now();
+      const tool = tools.get(call.name);
+      const outcome = tool
+        ? await executeCall(context, tool, call, { caller, requestId, signal })
+        : toolNotFound(call.name);
+      const durationMs = performance.now() - start;
+      context.metrics.execution(
+        { kind: tool ? kindOf(tool) : 'none', outcome: outcome.errorCode ?? 'success' },
+        durationMs / 1000,
+      );
+      return { toolCallId: call.id, name: call.name, ...outcome, durationMs: Math.round(durationMs) };
+    }),
+  );
+}
+
+async function executeCall(
+  context: ExecutionContext,
+  tool: Tool,
+  call: ToolCall,
+  scope: CallScope,
+): Promise<CallOutcome> {
+  try {
+    const { schema, execution } = context.preparedTools.get(`${tool.id}:${tool.revision}`, () =>
+      prepare(tool),
+    );
+    checkArguments(schema, call.arguments);
+    const timeoutMs = Math.min(context.limits.timeoutMs, call.timeoutMs || Number.POSITIVE_INFINITY);
+    const output = await withDeadline(scope.signal, timeoutMs, (signal) =>
+      run(context, tool, execution, call.arguments, { ...scope, signal }),
+    );
+    return { status: 'success', output };
+  } catch (error) {
+    if (error instanceof CallError) return { status: 'error', output: error.message, errorCode: error.code };
+    context.logFault(error, { requestId: scope.requestId, toolId: tool.id });
+    return { status: 'error', output: 'The tool failed by an internal error.', errorCode: 'internal' };
+  }
+}
+
+async function run(
+  context: ExecutionContext,
+  tool: Tool,
+  execution: Execution,
+  input: JsonObject,
+  scope: CallScope,
+): Promise<string> {
+  switch (execution.type) {
+    case 'webhook':
+      return runWebhook(context, tool, execution, input, scope);
+    case 'internal_function': {
+      const internal = context.internalFunctions.get(tool.pointer ?? '');
+      if (!internal) throw new CallError('internal', 'The function that this tool runs is not there.');
+      return JSON.stringify(await internal(input, scope));
+    }
+    default:
+      return execution satisfies never;
+  }
+}
+
+function prepare(tool: Tool): PreparedTool {
+  const definition = JSON.parse(tool.definition) as { parameters: JsonObject; execution: Execution };
+  return { schema: compileSchema(definition.parameters), execution: definition.execution };
+}
+
+function checkArguments(schema: CompiledSchema, input: JsonObject): void {
+  const nonFinite = findNonFinite(input);
+  if (nonFinite !== undefined) {
+    throw new CallError('invalid_arguments', `Invalid arguments. ${nonFinite}: expected a finite number.`);
+  }
+  const faults = schema.validate(input);
+  if (faults.length === 0) return;
+  const words = faults.map(describeFault).join('; ');
+  throw new CallError('invalid_arguments', `Invalid arguments. ${words}. Correct them and call again.`);
+}
+
+function toolNotFound(name: string): CallOutcome {
+  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+  return {
+    status: 'error',
+    output: `There is no tool named "${shown}". Call one of the tools that you were given, by its exact name.`,
+    errorCode: 'tool_not_found',
+  };
+}
+
+function kindOf(tool: Tool): string {
+  return tool.pointer === null ? 'webhook' : 'internal_function';
+}

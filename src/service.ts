@@ -1,0 +1,226 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { type Config, ConfigError } from './config.ts';
+import { openSqlite } from './db/sqlite/open.ts';
+import { checkUrl } from './egress/address-policy.ts';
+import { createEgressClient } from './egress/egress-client.ts';
+import { createEncryption } from './encryption.ts';
+import type { ExecutionContext } from './execution/execute-calls.ts';
+import { createDiscoverTools, discoverTool } from './execution/internal/discover.ts';
+import { createGetCurrentWeather, weatherTool } from './execution/internal/weather.ts';
+import { loadOrCreateKey } from './local-keys.ts';
+import type { Logger } from './logging.ts';
+import { createLruCache } from './lru-cache.ts';
+import { createMetrics } from './metrics.ts';
+import { packageRoot } from './package-root.ts';
+import type { ToolsContext } from './tools/context.ts';
+import { installBuiltinTools } from './tools/install-builtin-tools.ts';
+import { createAuthenticate } from './transports/authenticate.ts';
+import { createApp } from './transports/create-app.ts';
+import { createFlights } from './transports/flights.ts';
+import { issueToken, type TokenOptions } from './transports/issue-token.ts';
+import { createListener } from './transports/listener/listener.ts';
+import { registerRest } from './transports/rest/rest-plugin.ts';
+import { registerRpc } from './transports/rpc/rpc-plugin.ts';
+import { createThrottle } from './transports/throttle.ts';
+import { registerTokens } from './transports/tokens.ts';
+
+/** A running service. */
+export interface Service {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  /** A token for a user, as the platform's authentication service would make one. */
+  issueToken(options: TokenOptions): string;
+  /**
+   * Stops: says "not ready", lets calls in flight end, for as long as SHUTDOWN_TIMEOUT, then closes everything.
+   * Idempotent.
+   */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** How many tools are kept ready to run. */
+const PREPARED_TOOLS = 2000;
+
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+  version: string;
+};
+
+/**
+ * Opens what is needed, wires it together, and listens.
+ *
+ * @param options.now the time in milliseconds since 1970.
+ */
+export async function startService(
+  config: Config,
+  { logger, now = Date.now }: { logger: Logger; now?: () => number },
+): Promise<Service> {
+  const keys = resolveKeys(config, logger);
+  const metrics = createMetrics();
+  const database = openSqlite(config.DATABASE_URL.file);
+  const egress = createEgressClient({
+    allow: config.EGRESS_ALLOW,
+    connectionsPerOrigin: config.UPSTREAM_CONNECTIONS,
+  });
+  const encryption = createEncryption(keys.encryption);
+
+  const internalFunctions = new Map([
+    [
+      weatherTool.pointer,
+      createGetCurrentWeather({
+        egress,
+        geocodingUrl: config.WEATHER_GEOCODING_URL,
+        forecastUrl: config.WEATHER_FORECAST_URL,
+      }),
+    ],
+    [discoverTool.pointer, createDiscoverTools({ database })],
+  ]);
+  const tools: ToolsContext = {
+    database,
+    encryption,
+    now,
+    checkUrl: (url) => checkUrl(url, config.EGRESS_ALLOW),
+    internalFunctions: new Set(internalFunctions.keys()),
+    limits: { toolsPerUser: config.MAX_TOOLS_PER_USER, definitionBytes: config.MAX_DEFINITION_BYTES },
+  };
+  const execution: ExecutionContext = {
+    database,
+    encryption,
+    egress,
+    internalFunctions,
+    preparedTools: createLruCache(PREPARED_TOOLS),
+    metrics,
+    logFault: (error, { requestId, toolId }) =>
+      logger.error({ err: error, requestId, toolId }, 'tool failed'),
+    limits: {
+      callsPerRequest: config.MAX_CALLS_PER_REQUEST,
+      timeoutMs: config.EXECUTION_TIMEOUT,
+      responseBytes: config.MAX_RESPONSE_BYTES,
+    },
+  };
+  for (const name of await installBuiltinTools(tools, [weatherTool, discoverTool])) {
+    logger.warn({ tool: name }, 'a built-in tool is not installed: another system tool bears its name');
+  }
+
+  const listener = createListener({
+    maxHeaderBytes: config.MAX_HEADER_BYTES,
+    maxStreamsPerConnection: config.MAX_STREAMS_PER_CONNECTION,
+    maxConnections: config.MAX_CONNECTIONS,
+    handshakeTimeoutMs: config.HEADERS_TIMEOUT,
+    headersTimeoutMs: config.HEADERS_TIMEOUT,
+    requestTimeoutMs: config.REQUEST_TIMEOUT,
+    idleTimeoutMs: config.IDLE_TIMEOUT,
+    ...readTlsFiles(config),
+  });
+  let draining = false;
+  const flights = createFlights();
+  const app = await createApp({
+    listener,
+    logger,
+    metrics,
+    flights,
+    trustedProxies: config.TRUST_PROXY,
+    corsOrigins: config.CORS_ORIGINS,
+    maxBodyBytes: config.MAX_BODY_BYTES,
+    isDraining: () => draining,
+  });
+  const tokens = await registerTokens(app, keys.jwt);
+  const shared = {
+    tools,
+    execution,
+    metrics,
+    authenticate: createAuthenticate({
+      tokens,
+      issuer: config.JWT_ISSUER,
+      serviceTokens: config.SERVICE_TOKENS,
+      now,
+    }),
+    throttle: createThrottle({ user: config.RATE_LIMIT_USER, anonymous: config.RATE_LIMIT_ANON, now }),
+    ready: async () => {
+      if (draining) throw new Error('shutting down');
+      await database.check().catch((error: unknown) => {
+        logger.error({ err: error }, 'the database does not answer');
+        throw new Error('the database does not answer');
+      });
+    },
+    limits: {
+      toolIdsPerRequest: config.MAX_TOOL_IDS_PER_REQUEST,
+      messageBytes: config.MAX_MESSAGE_BYTES,
+    },
+  };
+  await registerRest(app, { ...shared, version });
+  await registerRpc(app, { ...shared, trustedNetwork: config.RPC_AUTH === 'trusted-network' });
+
+  const close = callOnce(async () => {
+    const deadline = performance.now() + config.SHUTDOWN_TIMEOUT;
+    draining = true;
+    // The port stays open until the calls of this moment have ended, so that who asks is told "not ready".
+    await flights.landed(config.SHUTDOWN_TIMEOUT);
+    await listener.drain(Math.max(0, deadline - performance.now()));
+    await app.close();
+    await egress.close();
+    await database.close();
+  });
+
+  try {
+    await app.ready();
+    app.server.listen({ host: config.HOST, port: config.PORT });
+    await once(app.server, 'listening');
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const url = listeningUrl(app.server.address() as AddressInfo, config.TLS_CERT_FILE !== undefined);
+  return {
+    url,
+    issueToken: (options) => issueToken(tokens, config.JWT_ISSUER, now(), options),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The keys of the settings, or those of this installation where none are set. */
+function resolveKeys(config: Config, logger: Logger): { jwt: string[]; encryption: Buffer[] } {
+  const folder = dirname(config.DATABASE_URL.file);
+  const local = (variable: string, name: string) => {
+    const { key, file, created } = loadOrCreateKey(folder, name);
+    logger.info(
+      { variable, file },
+      created ? 'a key was made, since none is set' : 'using the key made before',
+    );
+    return key;
+  };
+  const current = config.JWT_SECRET_KEY ?? local('JWT_SECRET_KEY', 'jwt-secret-key');
+  const previous = config.JWT_SECRET_KEY_PREVIOUS;
+  return {
+    jwt: previous === undefined ? [current] : [current, previous],
+    encryption: config.ENCRYPTION_KEY ?? [Buffer.from(local('ENCRYPTION_KEY', 'encryption-key'), 'base64')],
+  };
+}
+
+function readTlsFiles(config: Config) {
+  if (config.TLS_CERT_FILE === undefined || config.TLS_KEY_FILE === undefined) return {};
+  const read = (variable: 'TLS_CERT_FILE' | 'TLS_KEY_FILE') => {
+    try {
+      return readFileSync(config[variable] ?? '');
+    } catch (error) {
+      throw new ConfigError(`${variable} names a file that cannot be read`, { cause: error });
+    }
+  };
+  return { tls: { cert: read('TLS_CERT_FILE'), key: read('TLS_KEY_FILE') } };
+}
+
+function listeningUrl({ address, family, port }: AddressInfo, tls: boolean): string {
+  return `${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+/** Calls `work` at the first call; later calls get its promise. */
+function callOnce<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= work();
+    return result;
+  };
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { JsonObject } from '../json.ts';
+import type { ToolsContext } from './context.ts';
+import type { ToolType } from './tool.ts';
+import { findBuiltins, insertTool } from './tool-store.ts';
+
+/** A system tool that comes with the service and runs one of its internal functions. */
+export interface BuiltinTool {
+  /** The fixed name of the function that it runs; it stays when an administrator renames the tool. */
+  readonly pointer: string;
+  readonly name: string;
+  readonly toolType: ToolType;
+  readonly description: string;
+  readonly parameters: JsonObject;
+}
+
+/**
+ * Makes those built-in tools that are not there yet. One that is there is left as it is: an administrator may have
+ * changed it.
+ *
+ * @returns the names that could not be installed, because another system tool bears them.
+ */
+export async function installBuiltinTools(
+  context: Pick<ToolsContext, 'database' | 'now'>,
+  builtins: readonly BuiltinTool[],
+): Promise<string[]> {
+  const { database } = context;
+  const installed = await findBuiltins(database);
+  const missing = builtins.filter(({ pointer }) => !installed.has(pointer));
+  if (missing.length === 0) return [];
+  return database.transaction(async (transaction) => {
+    const refused: string[] = [];
+    for (const { pointer, name, toolType, description, parameters } of missing) {
+      const now = new Date(context.now());
+      const stored = await insertTool(database, transaction, {
+        id: randomUUID(),
+        name,
+        toolType,
+        ownerId: null,
+        createdAt: now,
+        updatedAt: now,
+        revision: 1,
+        pointer,
+        builtin: pointer,
+        secrets: null,
+        description,
+        definition: JSON.stringify({
+          name,
+          description,
+          parameters,
+          execution: { type: 'internal_function' },
+        }),
+      });
+      if (!stored) refused.push(name);
+    }
+    return refused;
+  });
+}

@@ -1,0 +1,48 @@
+import type { JsonObject } from '../json.ts';
+
+/** What kinds of tool there are for a reader; how a tool runs is in its definition. */
+export const toolTypes = ['standard', 'mcp'] as const;
+export type ToolType = (typeof toolTypes)[number];
+
+/** What stands in the place of a secret wherever a definition is shown, and keeps the stored one where it is written. */
+export const SECRET_MASK = '********';
+
+/**
+ * A registered tool. `definition` is JSON text with its secrets masked and without the pointer of an internal function;
+ * it stays text because most readers hand it on as it is.
+ */
+export interface Tool {
+  readonly id: string;
+  readonly name: string;
+  readonly toolType: ToolType;
+  /** That of the definition. */
+  readonly description: string;
+  readonly definition: string;
+  /** Null for a system tool. */
+  readonly ownerId: string | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  /** Counts the changes of the tool, from 1. */
+  readonly revision: number;
+  /** The internal function that a system tool runs: for administrators and for execution. */
+  readonly pointer: string | null;
+  /** The fixed pointer of a tool that the service installs itself. */
+  readonly builtin: string | null;
+}
+
+/** A strong entity tag (RFC 9110, section 8.8.3): it changes with every change of the tool. */
+export function etagOf(tool: Pick<Tool, 'revision'>): string {
+  return `"${tool.revision}"`;
+}
+
+/** The definition as its reader may see it, as JSON text: with the pointer for an administrator. */
+export function definitionText(tool: Tool, reader: { showPointer: boolean }): string {
+  if (tool.pointer === null || !reader.showPointer) return tool.definition;
+  const definition = JSON.parse(tool.definition) as JsonObject & { execution: JsonObject };
+  return JSON.stringify({ ...definition, execution: { ...definition.execution, pointer: tool.pointer } });
+}
+
+/** The definition as models get it: under the tool's own name, whatever name was stored in it. */
+export function modelDefinition(tool: Pick<Tool, 'name' | 'definition'>): JsonObject {
+  return { ...(JSON.parse(tool.definition) as JsonObject), name: tool.name };
+}

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { cors as connectCors } from '@connectrpc/connect';
+import cors from '@fastify/cors';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { Logger } from '../logging.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Flights } from './flights.ts';
+import type { Listener } from './listener/listener.ts';
+import { sendError } from './rest/errors.ts';
+
+export interface AppOptions {
+  readonly listener: Listener;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly flights: Flights;
+  readonly trustedProxies: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly maxBodyBytes: number;
+  /** Whether the service is stopping: clients are then asked to come back on another connection. */
+  readonly isDraining: () => boolean;
+}
+
+const SECURITY_HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'same-origin',
+  'Cache-Control': 'private, no-cache',
+};
+
+/** What every request has, whatever it speaks: an id, headers, and one line in the log. Listens to nothing yet. */
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const { listener, logger, metrics, flights } = options;
+  const app = Fastify({
+    ...listener.fastify,
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: ({ headers }) =>
+      requestId(headers['x-request-id']) ?? requestId(headers['x-correlation-id']) ?? randomUUID(),
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    bodyLimit: options.maxBodyBytes,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 8192 },
+    frameworkErrors: sendError,
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    flights.board(reply.raw);
+    reply.header('X-Request-Id', request.id).headers(SECURITY_HEADERS);
+    if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method } = request;
+    const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
+    const line = {
+      method,
+      path: request.url.split('?', 1)[0],
+      status: reply.statusCode,
+      durationMs,
+      ...(request.callingUser ? { userId: request.callingUser.userId } : {}),
+      ...(request.rpc ? { rpc: request.rpc.method, code: request.rpc.code } : {}),
+    };
+    request.log.info(line, 'request');
+    if (!request.rpc) {
+      const route = request.routeOptions.url ?? 'unmatched';
+      metrics.request({ method, route, status: reply.statusCode }, durationMs / 1000);
+    }
+  });
+
+  if (options.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: [...options.corsOrigins],
+      strictPreflight: false,
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      allowedHeaders: [...connectCors.allowedHeaders, ...ALLOWED_HEADERS],
+      exposedHeaders: [...connectCors.exposedHeaders, ...EXPOSED_HEADERS],
+      maxAge: 7200,
+    });
+  }
+  return app;
+}
+
+const ALLOWED_HEADERS = ['Authorization', 'If-Match', 'If-None-Match', 'X-Request-Id', 'X-Correlation-Id'];
+const EXPOSED_HEADERS = ['ETag', 'Link', 'Location', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'];
+
+/** A caller's id for the request, if it is one that can go into headers and logs as it is. */
+function requestId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.:/+=@-]{1,128}$/.test(header) ? header : undefined;
+}

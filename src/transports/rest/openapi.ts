@@ -1,0 +1,216 @@
+import { z } from 'zod';
+import { toolTypes } from '../../tools/tool.ts';
+import { toolInputSchema } from '../../tools/tool-input.ts';
+import { executeInputSchema } from './execute-route.ts';
+
+const toolSchema = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    tool_type: z.enum(toolTypes),
+    definition: z.record(z.string(), z.unknown()),
+    is_system_tool: z.boolean(),
+    owner_id: z.uuid().nullable(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Tool' });
+
+const resultSchema = z
+  .object({
+    results: z.array(
+      z.object({
+        tool_call_id: z.string(),
+        name: z.string(),
+        status: z.enum(['success', 'error']),
+        output: z.string().meta({ description: 'JSON text on success, words for a model on error.' }),
+        error_code: z.string().optional().meta({ description: 'On error; see ToolResult in tool.proto.' }),
+        duration_ms: z.int(),
+      }),
+    ),
+  })
+  .meta({ id: 'ExecuteResults' });
+
+const validateInputSchema = z
+  .object({ tool_ids: z.array(z.uuid()).optional() })
+  .meta({ id: 'ValidateInput' });
+const errorSchema = z
+  .record(z.string(), z.unknown())
+  .meta({ id: 'Error', description: '`detail` with the cause, or a list of messages for each field.' });
+
+const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+};
+
+const content = (name: string) => ({
+  'application/json': { schema: { $ref: `#/components/schemas/${name}` } },
+});
+const answer = (description: string, name?: string) => ({
+  description,
+  ...(name ? { content: content(name) } : {}),
+});
+const body = (name: string, required = true) => ({ required, content: content(name) });
+const refusals = (...statuses: string[]) =>
+  Object.fromEntries(
+    ['401', '429', ...statuses]
+      .sort()
+      .map((status) => [status, { $ref: `#/components/responses/${status}` }]),
+  );
+const query = (name: string, description: string, schema: object) => ({
+  name,
+  in: 'query',
+  description,
+  schema,
+});
+const id = { name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
+const header = (name: string, description: string) => ({
+  name,
+  in: 'header',
+  description,
+  schema: { type: 'string' },
+});
+const ifMatch = header('If-Match', 'The ETag that the tool must have.');
+
+/** The OpenAPI 3.1 document of the REST interface. What is written is described by the schemas that check it. */
+export function createOpenApiDocument(version: string) {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Tool Service',
+      version,
+      description: 'A registry of tools for LLM agents, and an engine that runs their calls.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    security: [{ bearer: [] }],
+    paths: {
+      '/ms7/api/v1/tools/': {
+        get: {
+          operationId: 'listTools',
+          summary: 'List the system tools and your own',
+          parameters: [
+            query('search', 'Only tools with each of these words in their name or description.', {
+              type: 'string',
+            }),
+            query('tool_type', 'Only tools of this type.', { enum: toolTypes }),
+            query('limit', 'Most tools in the answer.', { type: 'integer', minimum: 1, maximum: 1000 }),
+            query('cursor', 'Where to go on, from the Link header of the answer before.', { type: 'string' }),
+          ],
+          responses: {
+            200: {
+              description: 'System tools first, then by name; `Link` leads to the next page.',
+              headers: { Link: { schema: { type: 'string' } } },
+              content: {
+                'application/json': {
+                  schema: { type: 'array', items: { $ref: '#/components/schemas/Tool' } },
+                },
+              },
+            },
+            ...refusals('400'),
+          },
+        },
+        post: {
+          operationId: 'createTool',
+          summary: 'Register a tool',
+          requestBody: body('ToolInput'),
+          responses: { 201: answer('The tool', 'Tool'), ...refusals('400', '409', '413', '415') },
+        },
+      },
+      '/ms7/api/v1/tools/{id}/': {
+        parameters: [id],
+        get: {
+          operationId: 'getTool',
+          summary: 'Get a tool',
+          parameters: [header('If-None-Match', 'An ETag that you have.')],
+          responses: { 200: answer('The tool', 'Tool'), 304: answer('Not modified'), ...refusals('404') },
+        },
+        put: {
+          operationId: 'replaceTool',
+          summary: 'Replace a tool',
+          parameters: [ifMatch],
+          requestBody: body('ToolInput'),
+          responses: {
+            200: answer('The tool', 'Tool'),
+            ...refusals('400', '403', '404', '409', '412', '413', '415'),
+          },
+        },
+        patch: {
+          operationId: 'changeTool',
+          summary: 'Change fields of a tool',
+          parameters: [ifMatch],
+          requestBody: body('ToolChange'),
+          responses: {
+            200: answer('The tool', 'Tool'),
+            ...refusals('400', '403', '404', '409', '412', '413', '415'),
+          },
+        },
+        delete: {
+          operationId: 'deleteTool',
+          summary: 'Delete a tool',
+          parameters: [ifMatch],
+          responses: { 204: answer('Deleted'), ...refusals('403', '404', '409', '412') },
+        },
+      },
+      '/ms7/internal/v1/tools/validate/': {
+        post: {
+          operationId: 'validateTools',
+          summary: 'Check that you may use these tools',
+          requestBody: body('ValidateInput', false),
+          responses: { 204: answer('You may use each of them'), ...refusals('400', '403', '413', '415') },
+        },
+      },
+      '/ms7/api/v1/execute/': {
+        post: {
+          operationId: 'executeTools',
+          summary: 'Run tool calls in parallel',
+          requestBody: body('ExecuteInput'),
+          responses: {
+            200: answer('A result for each call, in order', 'ExecuteResults'),
+            ...refusals('400', '413', '415'),
+          },
+        },
+      },
+      '/healthz': { get: { operationId: 'health', security: [], responses: { 200: answer('Alive') } } },
+      '/readyz': {
+        get: {
+          operationId: 'readiness',
+          security: [],
+          responses: { 200: answer('Ready'), 503: answer('Not ready, with the reason') },
+        },
+      },
+      '/metrics': {
+        get: {
+          operationId: 'metrics',
+          summary: 'Prometheus metrics, for services, administrators and this machine',
+          responses: { 200: { description: 'Metrics', content: { 'text/plain': {} } }, ...refusals('403') },
+        },
+      },
+    },
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      schemas: {
+        Tool: jsonSchemaOf(toolSchema, 'output'),
+        ToolInput: jsonSchemaOf(toolInputSchema, 'input'),
+        ToolChange: jsonSchemaOf(
+          toolInputSchema.omit({ is_system_tool: true }).partial().meta({ id: 'ToolChange' }),
+          'input',
+        ),
+        ValidateInput: jsonSchemaOf(validateInputSchema, 'input'),
+        ExecuteInput: jsonSchemaOf(executeInputSchema, 'input'),
+        ExecuteResults: jsonSchemaOf(resultSchema, 'output'),
+        Error: jsonSchemaOf(errorSchema, 'output'),
+      },
+      responses: {
+        400: answer('The input is not valid', 'Error'),
+        401: answer('No valid credentials', 'Error'),
+        403: answer('Not permitted', 'Error'),
+        404: answer("Not there, or another user's", 'Error'),
+        409: answer('In conflict with another tool', 'Error'),
+        412: answer('The tool is another than If-Match says', 'Error'),
+        413: answer('The body is too large', 'Error'),
+        415: answer('The body is not JSON', 'Error'),
+        429: answer('Over the rate limit; `Retry-After` says for how long', 'Error'),
+      },
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { invalidField } from '../../errors.ts';
+import { type ExpectedEtag, getTool, getToolToChange, toolNotFound } from '../../tools/access.ts';
+import type { ToolsContext } from '../../tools/context.ts';
+import { createTool } from '../../tools/create-tool.ts';
+import { deleteTool } from '../../tools/delete-tool.ts';
+import { listTools } from '../../tools/list-tools.ts';
+import { definitionText, etagOf, type Tool, type ToolType, toolTypes } from '../../tools/tool.ts';
+import { updateTool } from '../../tools/update-tool.ts';
+import { parsePathUuid } from '../../uuid.ts';
+import { type User, userOf } from './guard.ts';
+import { readJson } from './json-body.ts';
+
+export const TOOLS_PATH = '/ms7/api/v1/tools/';
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+interface ToolRoute {
+  Params: { id: string };
+}
+
+/** The registry as a REST resource. Its routes run behind a hook that has let a user in. */
+export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext): void {
+  /** Before the body is read: whether the tool is there, may be changed, and is the one that the caller means. */
+  const checkChange = async (request: FastifyRequest) => {
+    await getToolToChange(context, userOf(request), toolId(request as IdRequest), ifMatch(request));
+  };
+  type IdRequest = FastifyRequest<ToolRoute>;
+
+  app.get<{ Querystring: Record<string, string | string[]> }>(TOOLS_PATH, async (request, reply) => {
+    const user = userOf(request);
+    const { query } = request;
+    const { tools, nextCursor } = await listTools(context, user, {
+      limit: limitOf(query.limit),
+      cursor: single('cursor', query.cursor),
+      search: single('search', query.search),
+      toolType: toolTypeOf(query.tool_type),
+    });
+    if (nextCursor !== undefined) {
+      const next = new URLSearchParams();
+      for (const [key, value] of Object.entries(query)) if (typeof value === 'string') next.set(key, value);
+      next.set('cursor', nextCursor);
+      reply.header('Link', `<${TOOLS_PATH}?${next}>; rel="next"`);
+    }
+    return reply.type(JSON_TYPE).send(`[${tools.map((tool) => toolText(tool, user)).join(',')}]`);
+  });
+
+  app.post(TOOLS_PATH, async (request, reply) => {
+    const user = userOf(request);
+    const tool = await createTool(context, user, readJson(request) ?? {});
+    return reply
+      .code(201)
+      .headers({ Location: `${TOOLS_PATH}${tool.id}/`, ETag: etagOf(tool) })
+      .type(JSON_TYPE)
+      .send(toolText(tool, user));
+  });
+
+  app.get<ToolRoute>(`${TOOLS_PATH}:id/`, async (request, reply) => {
+    const user = userOf(request);
+    const tool = await getTool(context, user, toolId(request));
+    const etag = etagOf(tool);
+    reply.header('ETag', etag);
+    const seen = parseEtags(request.headers['if-none-match'], { weak: true });
+    if (seen === '*' || seen?.includes(etag)) return reply.code(304).send();
+    return reply.type(JSON_TYPE).send(toolText(tool, user));
+  });
+
+  for (const method of ['PUT', 'PATCH'] as const) {
+    app.route<ToolRoute>({
+      method,
+      url: `${TOOLS_PATH}:id/`,
+      onRequest: checkChange,
+      handler: async (request, reply) => {
+        const user = userOf(request);
+        const tool = await updateTool(context, user, toolId(request), readJson(request) ?? {}, {
+          mode: method === 'PUT' ? 'replace' : 'merge',
+          expected: ifMatch(request),
+        });
+        return reply.header('ETag', etagOf(tool)).type(JSON_TYPE).send(toolText(tool, user));
+      },
+    });
+  }
+
+  app.delete<ToolRoute>(`${TOOLS_PATH}:id/`, { onRequest: checkChange }, async (request, reply) => {
+    await deleteTool(context, userOf(request), toolId(request), ifMatch(request));
+    return reply.code(204).send();
+  });
+}
+
+/** A tool as its reader may see it. The definition is JSON text already and goes out as it is. */
+function toolText(tool: Tool, reader: User): string {
+  const owner = tool.ownerId === null ? 'null' : `"${tool.ownerId}"`;
+  return (
+    `{"id":"${tool.id}","name":${JSON.stringify(tool.name)},"tool_type":"${tool.toolType}",` +
+    `"definition":${definitionText(tool, { showPointer: reader.isStaff })},` +
+    `"is_system_tool":${tool.ownerId === null},"owner_id":${owner},` +
+    `"created_at":"${tool.createdAt.toISOString()}","updated_at":"${tool.updatedAt.toISOString()}"}`
+  );
+}
+
+function toolId(request: FastifyRequest<ToolRoute>): string {
+  const id = parsePathUuid(request.params.id);
+  if (id === undefined) throw toolNotFound();
+  return id;
+}
+
+function ifMatch(request: FastifyRequest): ExpectedEtag | undefined {
+  return parseEtags(request.headers['if-match'], { weak: false });
+}
+
+/** Reads a list of entity tags (RFC 9110, section 8.8.3); weak ones count only where the comparison is weak. */
+function parseEtags(header: string | undefined, { weak }: { weak: boolean }): ExpectedEtag | undefined {
+  if (header === undefined) return undefined;
+  if (header.trim() === '*') return '*';
+  return header.split(',').flatMap((part) => {
+    const tag = part.trim();
+    if (!tag.startsWith('W/')) return [tag];
+    return weak ? [tag.slice(2)] : [];
+  });
+}
+
+function single(name: string, value: string | string[] | undefined): string | undefined {
+  if (Array.isArray(value)) throw invalidField(name, 'must be given once.');
+  return value;
+}
+
+function limitOf(value: string | string[] | undefined): number | undefined {
+  const text = single('limit', value);
+  if (text === undefined) return undefined;
+  return /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+}
+
+function toolTypeOf(value: string | string[] | undefined): ToolType | undefined {
+  const text = single('tool_type', value);
+  if (text === undefined) return undefined;
+  const toolType = toolTypes.find((known) => known === text);
+  if (!toolType) throw invalidField('tool_type', `"${text.slice(0, 60)}" is not a valid choice.`);
+  return toolType;
+}

@@ -1,0 +1,35 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { type ErrorCode, ServiceError } from '../../errors.ts';
+
+/** The status of each kind of refusal. A code without a line here does not compile. */
+const STATUS: Record<ErrorCode, Code> = {
+  invalid_argument: Code.InvalidArgument,
+  unauthenticated: Code.Unauthenticated,
+  permission_denied: Code.PermissionDenied,
+  not_found: Code.NotFound,
+  already_exists: Code.AlreadyExists,
+  failed_precondition: Code.FailedPrecondition,
+  aborted: Code.Aborted,
+  resource_exhausted: Code.ResourceExhausted,
+  deadline_exceeded: Code.DeadlineExceeded,
+  canceled: Code.Canceled,
+  unavailable: Code.Unavailable,
+};
+
+/**
+ * What an RPC answers for whatever was thrown. `logFault` is told what is not meant for the caller: Connect would
+ * turn it into an "internal error" and say nothing to the log.
+ */
+export function toConnectError(error: unknown, logFault: (error: unknown) => void): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof ServiceError) {
+    if (error.cause) logFault(error.cause);
+    return new ConnectError(error.message, STATUS[error.code]);
+  }
+  // A signal's reason: the client went away, or its deadline is over.
+  if (error instanceof DOMException && error.name === 'AbortError') {
+    return new ConnectError('the call was canceled', Code.Canceled);
+  }
+  logFault(error);
+  return new ConnectError('internal error', Code.Internal);
+}

@@ -1,0 +1,52 @@
+import type { DescService } from '@bufbuild/protobuf';
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
+import {
+  type Health,
+  type HealthCheckRequest,
+  HealthCheckResponse_ServingStatus as Status,
+} from '../../gen/grpc/health/v1/health_pb.ts';
+
+/** How often `Watch` looks for a change, in milliseconds. */
+const WATCH_INTERVAL_MS = 1000;
+
+/** gRPC's health checking: https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
+export function createHealthRpcs(ready: () => Promise<void>, services: readonly DescService[]) {
+  const known = new Set(['', ...services.map(({ typeName }) => typeName)]);
+  const statusOf = (service: string) =>
+    known.has(service)
+      ? ready().then(
+          () => Status.SERVING,
+          () => Status.NOT_SERVING,
+        )
+      : Promise.resolve(Status.SERVICE_UNKNOWN);
+
+  return {
+    async check({ service }: HealthCheckRequest) {
+      const status = await statusOf(service);
+      if (status === Status.SERVICE_UNKNOWN) throw new ConnectError('unknown service', Code.NotFound);
+      return { status };
+    },
+
+    async *watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+      let last: Status | undefined;
+      while (!signal.aborted) {
+        const status = await statusOf(service);
+        if (status !== last) yield { status };
+        last = status;
+        await pause(signal);
+      }
+    },
+  } satisfies ServiceImpl<typeof Health>;
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, WATCH_INTERVAL_MS);
+    signal.addEventListener('abort', done);
+  });
+}

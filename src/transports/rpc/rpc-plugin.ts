@@ -1,0 +1,55 @@
+import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
+import { fastifyConnectPlugin } from '@connectrpc/connect-fastify';
+import type { FastifyInstance } from 'fastify';
+import type { ExecutionContext } from '../../execution/execute-calls.ts';
+import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
+import {
+  ServerReflection,
+  type ServerReflectionRequest,
+} from '../../gen/grpc/reflection/v1/reflection_pb.ts';
+import {
+  type ServerReflectionRequest as AlphaReflectionRequest,
+  ServerReflection as ServerReflectionAlpha,
+} from '../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import { ToolService } from '../../gen/tool/tool_pb.ts';
+import type { Metrics } from '../../metrics.ts';
+import type { ToolsContext } from '../../tools/context.ts';
+import { httpRequestKey } from './caller.ts';
+import { createExecuteRpcs } from './execute-rpc.ts';
+import { createHealthRpcs } from './health-rpc.ts';
+import { type GuardContext, guard, observe } from './interceptors.ts';
+import { createReflectionRpcs } from './reflection-rpc.ts';
+import { createToolsRpcs } from './tools-rpc.ts';
+
+export interface RpcContext extends GuardContext {
+  readonly tools: ToolsContext;
+  readonly execution: ExecutionContext;
+  readonly metrics: Metrics;
+  readonly ready: () => Promise<void>;
+  readonly limits: {
+    readonly toolIdsPerRequest: number;
+    /** Bytes of a message, after decompression. */
+    readonly messageBytes: number;
+  };
+}
+
+/** Serves every RPC over gRPC, gRPC-Web and Connect. */
+export async function registerRpc(app: FastifyInstance, context: RpcContext): Promise<void> {
+  const services = [ToolService, Health, ServerReflection, ServerReflectionAlpha];
+  const routes = (router: ConnectRouter) => {
+    router.service(ToolService, {
+      ...createToolsRpcs(context.tools, context.limits.toolIdsPerRequest),
+      ...createExecuteRpcs(context.execution),
+    });
+    router.service(Health, createHealthRpcs(context.ready, services));
+    router.service(ServerReflection, createReflectionRpcs<ServerReflectionRequest>(services));
+    router.service(ServerReflectionAlpha, createReflectionRpcs<AlphaReflectionRequest>(services));
+  };
+  app.decorateRequest('rpc', null);
+  await app.register(fastifyConnectPlugin, {
+    routes,
+    interceptors: [observe(context.metrics), guard(context)],
+    contextValues: (request) => createContextValues().set(httpRequestKey, request),
+    readMaxBytes: context.limits.messageBytes,
+  });
+}
