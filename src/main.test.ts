@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { packageRoot } from './package-root.ts';
+import { startStubWebhook } from './testing/stub-webhook.ts';
+
+let folder: string;
+let started: ChildProcess[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tool-service-'));
+  started = [];
+});
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the service as `npm start` does, but from its source. */
+function run(settings: Record<string, string>) {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'src', 'main.ts')], {
+    env: {
+      PATH: process.env.PATH ?? '',
+      PORT: '0',
+      DATABASE_URL: `file:${join(folder, 'tools.db')}`,
+      ...settings,
+    },
+    // Where no .env lies about.
+    cwd: packageRoot,
+  });
+  started.push(child);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  const printed = async (pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout') => {
+    for (;;) {
+      const match = pattern.exec(stream === 'stdout' ? stdout : stderr);
+      if (match) return match;
+      if (child.exitCode !== null) throw new Error(`ended before ${pattern}: ${stderr}`);
+      await once(child[stream], 'data');
+    }
+  };
+  return { child, exit, printed, output: () => ({ stdout, stderr }) };
+}
+
+describe('the process', () => {
+  it('says where it listens, offers a token that works, logs JSON, and exits 0 on SIGTERM', async () => {
+    const service = run({});
+    const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    const [token] = await service.printed(/^ey\S+$/m, 'stderr');
+    const curls = await service.printed(/^(curl .+\n){3}/m, 'stderr');
+    expect(curls[0]).toContain(token);
+    const response = await fetch(`${url}/ms7/api/v1/tools/`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(((await response.json()) as unknown[]).length).toBe(2);
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(0);
+    const { stdout } = service.output();
+    expect(stdout).not.toContain(token);
+    for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('msg');
+  });
+
+  it.each([
+    [{ PORT: 'x' }, /^Configuration: PORT .+\n$/],
+    [{ NODE_ENV: 'production' }, /^Configuration: JWT_SECRET_KEY .+\n$/],
+  ])('exits 1 with one line for %j', async (settings, line) => {
+    const service = run(settings);
+    expect(await service.exit).toBe(1);
+    expect(service.output()).toMatchObject({ stdout: '', stderr: expect.stringMatching(line) });
+  });
+
+  it('finishes a call in flight and says "not ready" meanwhile', async () => {
+    let answer: () => void = () => {};
+    let called: () => void = () => {};
+    const inFlight = new Promise<void>((resolve) => {
+      called = resolve;
+    });
+    await using webhook = await startStubWebhook((_, response) => {
+      answer = () => response.end('"done"');
+      called();
+    });
+    const service = run({ EGRESS_ALLOW: '127.0.0.1' });
+    const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    const [token] = await service.printed(/^ey\S+$/m, 'stderr');
+    const post = (path: string, body: object) =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const definition = {
+      name: 'slow',
+      description: 'Takes its time.',
+      parameters: {},
+      execution: { type: 'webhook', url: webhook.url },
+    };
+    expect((await post('/ms7/api/v1/tools/', { name: 'slow', definition })).status).toBe(201);
+    const call = post('/ms7/api/v1/execute/', { tool_calls: [{ id: '1', name: 'slow' }] });
+    await inFlight;
+    service.child.kill('SIGTERM');
+    await service.printed(/"stopping"/);
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    answer();
+    expect(await (await call).json()).toMatchObject({ results: [{ status: 'success', output: '"done"' }] });
+    expect(await service.exit).toBe(0);
+  });
+
+  it('exits 0 within SHUTDOWN_TIMEOUT, whatever clients and tools hold open', async () => {
+    let called: () => void = () => {};
+    const inFlight = new Promise<void>((resolve) => {
+      called = resolve;
+    });
+    await using webhook = await startStubWebhook(() => called());
+    const service = run({ EGRESS_ALLOW: '127.0.0.1', SHUTDOWN_TIMEOUT: '300ms' });
+    const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    const [token] = await service.printed(/^ey\S+$/m, 'stderr');
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const definition = {
+      name: 'n',
+      description: 'd',
+      parameters: {},
+      execution: { type: 'webhook', url: webhook.url },
+    };
+    await fetch(`${url}/ms7/api/v1/tools/`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ name: 'n', definition }),
+    });
+    const body = JSON.stringify({ tool_calls: [{ id: '1', name: 'n' }] });
+    const call = fetch(`${url}/ms7/api/v1/execute/`, { method: 'POST', headers, body }).catch(
+      () => 'cut off',
+    );
+    await inFlight;
+    service.child.kill('SIGTERM');
+    const start = performance.now();
+    expect(await service.exit).toBe(0);
+    expect(performance.now() - start).toBeLessThan(3000);
+    expect(await call).toBe('cut off');
+  });
+});
