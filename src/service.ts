@@ -15,6 +15,7 @@ import type { Logger } from './logging.ts';
 import { createLruCache } from './lru-cache.ts';
 import { createMetrics } from './metrics.ts';
 import { packageRoot } from './package-root.ts';
+import { reportSettings } from './start-report.ts';
 import type { ToolsContext } from './tools/context.ts';
 import { installBuiltinTools } from './tools/install-builtin-tools.ts';
 import { createAuthenticate } from './transports/authenticate.ts';
@@ -57,6 +58,7 @@ export async function startService(
   config: Config,
   { logger, now = Date.now }: { logger: Logger; now?: () => number },
 ): Promise<Service> {
+  reportSettings(config, logger);
   const keys = resolveKeys(config, logger);
   const metrics = createMetrics();
   const database = openSqlite(config.DATABASE_URL.file);

@@ -107,7 +107,8 @@ export function checkDefinition(
   if (unfit) return unfit;
   const bytes = Buffer.byteLength(JSON.stringify(input));
   if (bytes > context.limits.definitionBytes) {
-    return `Definition must have no more than ${context.limits.definitionBytes} bytes as JSON; it has ${bytes}.`;
+    const limit = `${context.limits.definitionBytes} bytes as JSON (MAX_DEFINITION_BYTES)`;
+    return `Definition must have no more than ${limit}; it has ${bytes}.`;
   }
   const parsed = definitionSchema.safeParse(input);
   if (!parsed.success) return parsed.error.issues[0]?.message ?? 'Definition is not valid.';
@@ -145,14 +146,14 @@ function findExecutionFault(
 function findParametersFault(parameters: JsonObject): string | undefined {
   const type = getOwn(parameters, 'type');
   if (type !== undefined && type !== 'object') {
-    return "Definition 'parameters' is not a valid JSON Schema of arguments: at '/type': must be \"object\".";
+    return "Definition 'parameters' is not a valid JSON Schema of arguments: /type: must be \"object\".";
   }
   try {
     compileSchema(parameters);
     return undefined;
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
-    return `Definition 'parameters' is not a valid JSON Schema: at '${error.pointer}': ${error.message}`;
+    return `Definition 'parameters' is not a valid JSON Schema of arguments: ${error.message}`;
   }
 }
 
@@ -163,6 +164,9 @@ function findUnfit(definition: JsonObject): string | undefined {
     const { value, depth } = next;
     if (typeof value === 'string') {
       if (!isFitText(value)) return UNFIT_TEXT;
+    } else if (typeof value === 'number') {
+      // Written as 1e999, say: it would be stored as null.
+      if (!Number.isFinite(value)) return 'Definition must not contain numbers beyond the range of a double.';
     } else if (typeof value === 'object' && value !== null) {
       if (depth > MAX_DEPTH) return `Definition must not be nested more than ${MAX_DEPTH} levels deep.`;
       for (const [key, child] of Object.entries(value)) {
