@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../db/database.ts';
 import type { Tool } from '../tools/tool.ts';
-import { findTools, pageOfSummaries, type ToolSummary } from '../tools/tool-store.ts';
+import { findSummaries, findTools, pageOfSummaries, type ToolSummary } from '../tools/tool-store.ts';
 import { queryWords, rank } from './rank.ts';
 
 /** Rows looked at in one go: the event loop is free in between. */
@@ -22,8 +22,8 @@ export async function searchTools(
   const { database } = context;
   const words = queryWords(search.query);
   if (search.ids.length > 0) {
-    const tools = await findTools(database, search.ids, caller.userId);
-    return rank(tools, words).map(({ summary }) => summary);
+    const summaries = await findSummaries(database, search.ids, caller.userId);
+    return inOrder(rank(summaries, words), await findTools(database, search.ids, caller.userId));
   }
   if (words.length === 0) return [];
 

@@ -146,7 +146,7 @@ function findExecutionFault(
 function findParametersFault(parameters: JsonObject): string | undefined {
   const type = getOwn(parameters, 'type');
   if (type !== undefined && type !== 'object') {
-    return "Definition 'parameters' is not a valid JSON Schema of arguments: /type: must be \"object\".";
+    return 'Definition \'parameters\' is not a valid JSON Schema of arguments: /type: must be "object".';
   }
   try {
     compileSchema(parameters);

@@ -134,23 +134,26 @@ function foldCase(text: string): string {
 
 function writeCursor(tools: readonly Tool[]): string {
   const last = tools.at(-1);
-  const position = [last?.ownerId === null ? 's' : 'o', last?.name];
-  return Buffer.from(JSON.stringify(position)).toString('base64url');
+  return encodeCursor(last?.ownerId === null ? 's' : 'o', last?.name ?? '');
+}
+
+function encodeCursor(section: 's' | 'o', after: string): string {
+  return Buffer.from(JSON.stringify([section, after])).toString('base64url');
 }
 
 function readCursor(cursor: string): Position {
   try {
     const position: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Array.isArray(position) && position.length === 2) {
-      const [section, after] = position as unknown[];
-      if (
-        (section === 's' || section === 'o') &&
-        typeof after === 'string' &&
-        after !== '' &&
-        isFitText(after)
-      ) {
-        return { section: section === 's' ? 'system' : 'own', after };
-      }
+    const [section, after] = Array.isArray(position) ? (position as unknown[]) : [];
+    if (
+      (section === 's' || section === 'o') &&
+      typeof after === 'string' &&
+      after !== '' &&
+      isFitText(after) &&
+      // Decoding passes over what is not base64url: only the very text that was given out is ours.
+      encodeCursor(section, after) === cursor
+    ) {
+      return { section: section === 's' ? 'system' : 'own', after };
     }
   } catch {
     // Not ours, as below.

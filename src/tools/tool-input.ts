@@ -74,12 +74,7 @@ function check(
   system: boolean,
   { partial }: { partial: boolean },
 ): ToolChange {
-  if (!isJsonObject(input)) {
-    const got = { array: 'list', object: 'dict', string: 'str', boolean: 'bool', null: 'NoneType' }[
-      jsonTypeOf(input)
-    ];
-    throw invalid({ non_field_errors: [`Invalid data. Expected a dictionary, but got ${got ?? 'number'}.`] });
-  }
+  if (!isJsonObject(input)) throw notADictionary(input);
   const errors: FieldErrors = {};
   const change: { -readonly [K in keyof ToolChange]: ToolChange[K] } = {};
 
@@ -101,6 +96,19 @@ function check(
   }
   if (Object.keys(errors).length > 0) throw invalid(errors);
   return change;
+}
+
+/** An input is no object. The types have the names that they had in the service which this one replaces. */
+export function notADictionary(input: unknown): ServiceError {
+  const names: Readonly<Record<string, string>> = {
+    array: 'list',
+    string: 'str',
+    boolean: 'bool',
+    null: 'NoneType',
+    number: Number.isInteger(input) ? 'int' : 'float',
+  };
+  const got = names[jsonTypeOf(input)];
+  return invalid({ non_field_errors: [`Invalid data. Expected a dictionary, but got ${got}.`] });
 }
 
 function invalid(fields: FieldErrors): ServiceError {

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
 import { type Database, type Handle, preparedOnce, type Transaction } from '../db/database.ts';
 import type { Tool, ToolType } from './tool.ts';
 
@@ -6,8 +6,11 @@ const { placeholder } = sql;
 
 type ToolRow = Database['tables']['tools']['$inferSelect'];
 
-/** What is stored of a tool: what readers see, and its secrets, encrypted. */
-export type ToolRecord = Tool & Pick<ToolRow, 'secrets'>;
+/** What is stored of a tool: what readers see, its secrets, encrypted, and its description, for searching. */
+export type ToolRecord = Tool & Pick<ToolRow, 'secrets' | 'description'>;
+
+/** A change of a tool: what is not in it stays. */
+export type ToolChangeRecord = Tool & Partial<Pick<ToolRow, 'secrets' | 'description'>>;
 
 /** What a search looks at. */
 export type ToolSummary = Pick<ToolRow, 'id' | 'name' | 'description'>;
@@ -26,7 +29,12 @@ const queries = preparedOnce((database, handle) => {
   const { tools } = database.tables;
   const ofOwner = eq(tools.ownerId, placeholder('owner'));
   const ofSystem = isNull(tools.ownerId);
-  const visible = or(ofSystem, ofOwner);
+  // Written so that no planner looks the ids up by owner: one may own ten thousand tools, all see the system's.
+  const visible = sql`coalesce(${tools.ownerId}, '') in ('', ${placeholder('owner')})`;
+  // Not the secrets: only a call needs them.
+  const { secrets, description, ...columns } = getTableColumns(tools);
+  const summary = { id: tools.id, name: tools.name, description };
+  const named = database.anyOf(tools.name, 'names');
   const count = { count: sql<number>`count(*)`.mapWith(Number) };
   const page = (section: typeof ofOwner) =>
     and(
@@ -35,10 +43,15 @@ const queries = preparedOnce((database, handle) => {
       or(sql`${placeholder('toolType')} = ''`, eq(tools.toolType, placeholder('toolType'))),
     );
   const allOf = (section: typeof ofOwner) =>
-    handle.select().from(tools).where(page(section)).orderBy(asc(tools.name)).limit(placeholder('limit'));
+    handle
+      .select(columns)
+      .from(tools)
+      .where(page(section))
+      .orderBy(asc(tools.name))
+      .limit(placeholder('limit'));
   const summariesOf = (section: typeof ofOwner) =>
     handle
-      .select({ id: tools.id, name: tools.name, description: tools.description })
+      .select(summary)
       .from(tools)
       .where(page(section))
       .orderBy(asc(tools.name))
@@ -46,12 +59,12 @@ const queries = preparedOnce((database, handle) => {
 
   return {
     byId: handle
-      .select()
+      .select(columns)
       .from(tools)
       .where(and(eq(tools.id, placeholder('id')), visible))
       .prepare('tool_by_id'),
     byIds: handle
-      .select()
+      .select(columns)
       .from(tools)
       .where(and(database.anyOf(tools.id, 'ids'), visible))
       .prepare('tools_by_ids'),
@@ -61,18 +74,18 @@ const queries = preparedOnce((database, handle) => {
       .where(and(database.anyOf(tools.id, 'ids'), visible))
       .prepare('count_tools_by_ids'),
     byNames: handle
-      .select()
+      .select(columns)
       .from(tools)
-      .where(and(database.anyOf(tools.name, 'names'), visible))
+      .where(or(and(ofSystem, named), and(ofOwner, named)))
       .prepare('tools_by_names'),
     ownedByName: handle
-      .select()
+      .select(columns)
       .from(tools)
       .where(and(eq(tools.name, placeholder('name')), isNotNull(tools.ownerId)))
       .limit(2)
       .prepare('owned_tools_by_name'),
     secrets: handle
-      .select({ secrets: tools.secrets })
+      .select({ secrets })
       .from(tools)
       .where(eq(tools.id, placeholder('id')))
       .prepare('tool_secrets'),
@@ -82,6 +95,11 @@ const queries = preparedOnce((database, handle) => {
       .from(tools)
       .where(isNotNull(tools.builtin))
       .prepare('builtin_tools'),
+    summariesByIds: handle
+      .select(summary)
+      .from(tools)
+      .where(and(database.anyOf(tools.id, 'ids'), visible))
+      .prepare('tool_summaries_by_ids'),
     systemPage: allOf(ofSystem).prepare('system_tools_page'),
     ownedPage: allOf(ofOwner).prepare('owned_tools_page'),
     systemSummaries: summariesOf(ofSystem).prepare('system_tool_summaries'),
@@ -96,7 +114,7 @@ export async function findTool(
   owner: string | null,
   handle: Handle = database.read,
 ): Promise<Tool | undefined> {
-  const [row] = await queries(database, handle).byId.execute({ id, owner });
+  const [row] = await queries(database, handle).byId.execute({ id, owner: owner ?? '' });
   return row && toTool(row);
 }
 
@@ -106,7 +124,7 @@ export async function findTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const rows = await queries(database).byIds.execute({ ids: JSON.stringify(ids), owner });
+  const rows = await queries(database).byIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
   return rows.map(toTool);
 }
 
@@ -116,7 +134,7 @@ export async function countTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<number> {
-  const [row] = await queries(database).countByIds.execute({ ids: JSON.stringify(ids), owner });
+  const [row] = await queries(database).countByIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
   return row?.count ?? 0;
 }
 
@@ -147,6 +165,15 @@ export async function pageOfTools(database: Database, page: Page): Promise<Tool[
 export async function pageOfSummaries(database: Database, page: Page): Promise<ToolSummary[]> {
   const { systemSummaries, ownedSummaries } = queries(database);
   return (page.ownerId === null ? systemSummaries : ownedSummaries).execute(pageValues(page));
+}
+
+/** As `findTools`, only what a search looks at. */
+export async function findSummaries(
+  database: Database,
+  ids: readonly string[],
+  owner: string | null,
+): Promise<ToolSummary[]> {
+  return queries(database).summariesByIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
 }
 
 /** The encrypted secrets of a tool, if it has any. */
@@ -193,7 +220,7 @@ export async function insertTool(
 export async function replaceTool(
   database: Database,
   transaction: Transaction,
-  record: ToolRecord,
+  record: ToolChangeRecord,
 ): Promise<boolean> {
   const { tools } = database.tables;
   const rows = await transaction
@@ -222,12 +249,11 @@ function pageValues({ ownerId, after, toolType, limit }: Page) {
   return { ...(ownerId === null ? {} : { owner: ownerId }), after, toolType: toolType ?? '', limit };
 }
 
-function toTool(row: ToolRow): Tool {
+function toTool(row: Omit<ToolRow, 'secrets' | 'description'>): Tool {
   return {
     id: row.id,
     name: row.name,
     toolType: row.toolType,
-    description: row.description,
     definition: row.definition,
     ownerId: row.ownerId,
     createdAt: new Date(row.createdAt),
@@ -238,6 +264,6 @@ function toTool(row: ToolRow): Tool {
   };
 }
 
-function toRow(record: ToolRecord): ToolRow {
+function toRow<R extends ToolChangeRecord>(record: R) {
   return { ...record, createdAt: record.createdAt.getTime(), updatedAt: record.updatedAt.getTime() };
 }

@@ -15,8 +15,6 @@ export interface Tool {
   readonly id: string;
   readonly name: string;
   readonly toolType: ToolType;
-  /** That of the definition. */
-  readonly description: string;
   readonly definition: string;
   /** Null for a system tool. */
   readonly ownerId: string | null;

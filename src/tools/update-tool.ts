@@ -5,7 +5,7 @@ import { nameTaken } from './create-tool.ts';
 import { sealDefinition } from './seal-definition.ts';
 import type { Tool } from './tool.ts';
 import { checkNewTool, checkToolChange } from './tool-input.ts';
-import { findSecrets, replaceTool, type ToolRecord } from './tool-store.ts';
+import { findSecrets, replaceTool, type ToolChangeRecord } from './tool-store.ts';
 
 /** How often a change is made again on what another change, at the same time, has left. */
 const MAX_ATTEMPTS = 5;
@@ -42,24 +42,23 @@ async function applyChange(
   context: ToolsContext,
   tool: Tool,
   { name = tool.name, toolType = tool.toolType, checked }: ReturnType<typeof checkToolChange>,
-): Promise<ToolRecord | undefined> {
+): Promise<Tool | undefined> {
   const { database } = context;
   try {
     return await database.transaction(async (transaction) => {
-      const secrets = await findSecrets(database, tool.id, transaction);
-      const stored = { definition: tool.definition, secrets };
-      const record: ToolRecord = {
+      const record: ToolChangeRecord = {
         ...tool,
         name,
         toolType,
         updatedAt: new Date(Math.max(context.now(), tool.updatedAt.getTime())),
         revision: tool.revision + 1,
-        ...(checked
-          ? {
-              description: checked.description,
-              ...sealDefinition(context, tool.id, checked.definition, stored),
-            }
-          : { secrets }),
+        ...(checked && {
+          description: checked.description,
+          ...sealDefinition(context, tool.id, checked.definition, {
+            definition: tool.definition,
+            secrets: await findSecrets(database, tool.id, transaction),
+          }),
+        }),
       };
       return (await replaceTool(database, transaction, record)) ? record : undefined;
     });

@@ -42,12 +42,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     frameworkErrors: sendError,
   });
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     flights.board(reply.raw);
     reply.header('X-Request-Id', request.id).headers(SECURITY_HEADERS);
     if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
+    done();
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const { method } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
     const line = {
@@ -63,6 +64,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       const route = request.routeOptions.url ?? 'unmatched';
       metrics.request({ method, route, status: reply.statusCode }, durationMs / 1000);
     }
+    done();
   });
 
   if (options.corsOrigins.length > 0) {

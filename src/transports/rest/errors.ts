@@ -52,6 +52,11 @@ export function methodNotAllowed(method: string, allowed: readonly string[]): Ht
   return new HttpError(405, { detail: `Method "${method}" not allowed.` }, { Allow: allowed.join(', ') });
 }
 
+/** The `Content-Type` of a request as it was sent; empty where it was not. */
+export function contentTypeOf(request: FastifyRequest): string {
+  return request.headers['content-type'] ?? '';
+}
+
 /** Turns whatever was thrown into an answer. What is not meant for the caller is logged and leaves as a bare 500. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   if (error instanceof HttpError) {
@@ -63,6 +68,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   }
   const status = 'statusCode' in error ? error.statusCode : undefined;
   if (status === 413) return reply.code(413).send({ detail: 'Request body is too large (MAX_BODY_BYTES).' });
+  if (status === 415) return sendError(unsupportedMediaType(contentTypeOf(request)), request, reply);
   // Fastify's own refusals: a URL that cannot be decoded, a content length that does not fit, and their like.
   if (status !== undefined && status >= 400 && status < 500) {
     return reply.code(status).send({ detail: 'Bad request.' });

@@ -11,7 +11,7 @@ export interface OperationsContext extends GuardContext {
   readonly ready: () => Promise<void>;
 }
 
-const FORWARDING_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'];
+const FORWARDING_HEADER = /^(?:forwarded|via|x-real-ip|x-forwarded-.+)$/;
 
 /** Health and metrics, for those who run the service. */
 export function registerOperationsRoutes(app: FastifyInstance, context: OperationsContext): void {
@@ -49,7 +49,7 @@ function requireOperator(context: GuardContext, request: FastifyRequest): void {
 
 /** Whether the socket itself is on loopback and no proxy speaks for someone else. */
 function isLocal(request: FastifyRequest): boolean {
-  if (FORWARDING_HEADERS.some((name) => request.headers[name] !== undefined)) return false;
+  if (Object.keys(request.headers).some((name) => FORWARDING_HEADER.test(name))) return false;
   const address = request.socket.remoteAddress ?? '';
   const plain = address.startsWith('::ffff:') ? address.slice(7) : address;
   return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'));

@@ -26,8 +26,9 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
   registerOperationsRoutes(app, context);
   await registerDocsRoutes(app, context.version);
   await app.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request) => {
+    guarded.addHook('onRequest', (request, _reply, done) => {
       requireUser(context, request);
+      done();
     });
     registerToolsRoutes(guarded, context.tools);
     registerValidateRoute(guarded, context.tools, context.limits.toolIdsPerRequest);

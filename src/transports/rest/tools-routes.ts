@@ -9,7 +9,7 @@ import { definitionText, etagOf, type Tool, type ToolType, toolTypes } from '../
 import { updateTool } from '../../tools/update-tool.ts';
 import { parsePathUuid } from '../../uuid.ts';
 import { type User, userOf } from './guard.ts';
-import { readJson } from './json-body.ts';
+import { readInput } from './json-body.ts';
 
 export const TOOLS_PATH = '/ms7/api/v1/tools/';
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -46,7 +46,7 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
 
   app.post(TOOLS_PATH, async (request, reply) => {
     const user = userOf(request);
-    const tool = await createTool(context, user, readJson(request) ?? {});
+    const tool = await createTool(context, user, readInput(request));
     return reply
       .code(201)
       .headers({ Location: `${TOOLS_PATH}${tool.id}/`, ETag: etagOf(tool) })
@@ -71,7 +71,7 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
       onRequest: checkChange,
       handler: async (request, reply) => {
         const user = userOf(request);
-        const tool = await updateTool(context, user, toolId(request), readJson(request) ?? {}, {
+        const tool = await updateTool(context, user, toolId(request), readInput(request), {
           mode: method === 'PUT' ? 'replace' : 'merge',
           expected: ifMatch(request),
         });
