@@ -90,7 +90,7 @@ async function executeCall(
   scope: CallScope,
 ): Promise<CallOutcome> {
   try {
-    const { schema, execution } = context.preparedTools.get(`${tool.id}:${tool.revision}`, () =>
+    const { schema, execution } = context.preparedTools.getOrMake(`${tool.id}:${tool.revision}`, () =>
       prepare(tool),
     );
     checkArguments(schema, call.arguments);

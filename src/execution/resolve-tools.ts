@@ -1,7 +1,7 @@
 import type { Caller } from '../caller.ts';
 import type { Database } from '../db/database.ts';
 import type { Tool } from '../tools/tool.ts';
-import { findAnyonesToolsByName, findToolsByNames } from '../tools/tool-store.ts';
+import { findOnlyOwnedTool, findToolsByNames } from '../tools/tool-store.ts';
 
 /**
  * Finds the tool that each name means for this caller: their own, else the system's. Who calls from a trusted network
@@ -21,8 +21,8 @@ export async function resolveTools(
   if (caller.kind === 'trusted-network' && caller.userId === null) {
     for (const name of distinct) {
       if (found.has(name)) continue;
-      const [only, another] = await findAnyonesToolsByName(database, name);
-      if (only && !another) found.set(name, only);
+      const only = await findOnlyOwnedTool(database, name);
+      if (only) found.set(name, only);
     }
   }
   return found;

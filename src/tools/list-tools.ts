@@ -62,7 +62,7 @@ export async function listTools(
     const size = words.length > 0 ? SUMMARY_SLICE : Math.min(SLICE, limit - tools.length + 1);
     const page: Page = { ownerId, after: position.after, toolType: query.toolType, limit: size };
     const slice =
-      words.length > 0 ? await searchSlice(context, page, words) : await wholeSlice(context, page);
+      words.length > 0 ? await searchSlice(context, page, words) : await pageOfTools(context.database, page);
     for (const tool of slice.tools) {
       if (tools.length === limit || characters >= MAX_PAGE_CHARACTERS) {
         return { tools, nextCursor: writeCursor(tools) };
@@ -83,11 +83,6 @@ export async function listTools(
 
 /** Some tools in order, and the name up to which they were looked for; undefined when there are no more. */
 type Slice = { readonly tools: Tool[]; readonly last: string | undefined };
-
-async function wholeSlice({ database }: Pick<ToolsContext, 'database'>, page: Page): Promise<Slice> {
-  const tools = await pageOfTools(database, page);
-  return { tools, last: tools.length < page.limit ? undefined : tools.at(-1)?.name };
-}
 
 async function searchSlice(
   { database }: Pick<ToolsContext, 'database'>,

@@ -1,5 +1,6 @@
 import { and, asc, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
 import { type Database, type Handle, preparedOnce, type Transaction } from '../db/database.ts';
+import { createLruCache } from '../lru-cache.ts';
 import type { Tool, ToolType } from './tool.ts';
 
 const { placeholder } = sql;
@@ -25,97 +26,106 @@ export interface Page {
   readonly limit: number;
 }
 
+/** What of the registry is kept in memory, in characters of definitions. */
+const MAX_CACHED_CHARACTERS = 16 * 1024 * 1024;
+
+/** Which tool, and after how many changes: what a tool is never differs for the same of both. */
+type Version = Pick<ToolRow, 'id' | 'revision'>;
+
 const queries = preparedOnce((database, handle) => {
   const { tools } = database.tables;
   const ofOwner = eq(tools.ownerId, placeholder('owner'));
   const ofSystem = isNull(tools.ownerId);
   // Written so that no planner looks the ids up by owner: one may own ten thousand tools, all see the system's.
   const visible = sql`coalesce(${tools.ownerId}, '') in ('', ${placeholder('owner')})`;
-  // Not the secrets: only a call needs them.
-  const { secrets, description, ...columns } = getTableColumns(tools);
-  const summary = { id: tools.id, name: tools.name, description };
+  const amongIds = and(database.anyOf(tools.id, 'ids'), visible);
   const named = database.anyOf(tools.name, 'names');
-  const count = { count: sql<number>`count(*)`.mapWith(Number) };
   const page = (section: typeof ofOwner) =>
     and(
       section,
       gt(tools.name, placeholder('after')),
       or(sql`${placeholder('toolType')} = ''`, eq(tools.toolType, placeholder('toolType'))),
     );
-  const allOf = (section: typeof ofOwner) =>
+  // Not the secrets: only a call needs them.
+  const { secrets, description, ...columns } = getTableColumns(tools);
+  const version = { id: tools.id, revision: tools.revision };
+  const summary = { id: tools.id, name: tools.name, description };
+  const count = { count: sql<number>`count(*)`.mapWith(Number) };
+
+  const select = handle.select(columns).from(tools);
+  const versions = () => handle.select(version).from(tools);
+  const versionsOf = (section: typeof ofOwner) =>
     handle
-      .select(columns)
+      .select({ name: tools.name, ...version })
       .from(tools)
       .where(page(section))
       .orderBy(asc(tools.name))
       .limit(placeholder('limit'));
+  const summaries = () => handle.select(summary).from(tools);
   const summariesOf = (section: typeof ofOwner) =>
-    handle
-      .select(summary)
-      .from(tools)
-      .where(page(section))
-      .orderBy(asc(tools.name))
-      .limit(placeholder('limit'));
+    summaries().where(page(section)).orderBy(asc(tools.name)).limit(placeholder('limit'));
+  const counts = () => handle.select(count).from(tools);
 
   return {
-    byId: handle
-      .select(columns)
-      .from(tools)
-      .where(and(eq(tools.id, placeholder('id')), visible))
-      .prepare('tool_by_id'),
-    byIds: handle
-      .select(columns)
-      .from(tools)
-      .where(and(database.anyOf(tools.id, 'ids'), visible))
-      .prepare('tools_by_ids'),
-    countByIds: handle
-      .select(count)
-      .from(tools)
-      .where(and(database.anyOf(tools.id, 'ids'), visible))
-      .prepare('count_tools_by_ids'),
-    byNames: handle
-      .select(columns)
-      .from(tools)
+    cache: createLruCache<Tool>(MAX_CACHED_CHARACTERS, ({ definition }) => definition.length),
+    rows: select.where(amongIds).prepare('tools_by_ids'),
+    versionsByIds: versions().where(amongIds).prepare('tool_versions_by_ids'),
+    versionsByNames: versions()
       .where(or(and(ofSystem, named), and(ofOwner, named)))
-      .prepare('tools_by_names'),
-    ownedByName: handle
-      .select(columns)
+      .prepare('tool_versions_by_names'),
+    systemVersions: versionsOf(ofSystem).prepare('system_tool_versions'),
+    ownedVersions: versionsOf(ofOwner).prepare('owned_tool_versions'),
+    summariesByIds: summaries().where(amongIds).prepare('tool_summaries_by_ids'),
+    systemSummaries: summariesOf(ofSystem).prepare('system_tool_summaries'),
+    ownedSummaries: summariesOf(ofOwner).prepare('owned_tool_summaries'),
+    countByIds: counts().where(amongIds).prepare('count_tools_by_ids'),
+    countOwned: counts().where(ofOwner).prepare('count_owned_tools'),
+    ownersByName: handle
+      .select({ ownerId: tools.ownerId, ...version })
       .from(tools)
       .where(and(eq(tools.name, placeholder('name')), isNotNull(tools.ownerId)))
       .limit(2)
-      .prepare('owned_tools_by_name'),
+      .prepare('tool_owners_by_name'),
     secrets: handle
       .select({ secrets })
       .from(tools)
       .where(eq(tools.id, placeholder('id')))
       .prepare('tool_secrets'),
-    countOwned: handle.select(count).from(tools).where(ofOwner).prepare('count_owned_tools'),
     builtins: handle
       .select({ builtin: tools.builtin })
       .from(tools)
       .where(isNotNull(tools.builtin))
       .prepare('builtin_tools'),
-    summariesByIds: handle
-      .select(summary)
-      .from(tools)
-      .where(and(database.anyOf(tools.id, 'ids'), visible))
-      .prepare('tool_summaries_by_ids'),
-    systemPage: allOf(ofSystem).prepare('system_tools_page'),
-    ownedPage: allOf(ofOwner).prepare('owned_tools_page'),
-    systemSummaries: summariesOf(ofSystem).prepare('system_tool_summaries'),
-    ownedSummaries: summariesOf(ofOwner).prepare('owned_tool_summaries'),
   };
 });
+
+/**
+ * The tools of these versions, in their order. The database says which tools and of what revision, each time; what they
+ * are comes from memory where that is known. So nothing is ever served stale, whichever process changed it.
+ */
+async function load(database: Database, versions: readonly Version[], owner: string | null): Promise<Tool[]> {
+  const { cache, rows } = queries(database);
+  const known = versions.map(({ id, revision }) => cache.get(`${id}:${revision}`));
+  const missing = versions.filter((_, index) => known[index] === undefined).map(({ id }) => id);
+  if (missing.length === 0) return known as Tool[];
+  const read = new Map<string, Tool>();
+  for (const row of await rows.execute(idValues(missing, owner))) {
+    const tool = toTool(row);
+    cache.set(`${tool.id}:${tool.revision}`, tool);
+    read.set(tool.id, tool);
+  }
+  // One that was deleted between the two queries is left out.
+  return versions.flatMap(({ id }, index) => known[index] ?? read.get(id) ?? []);
+}
 
 /** The tool of this id if it is the owner's or the system's. */
 export async function findTool(
   database: Database,
   id: string,
   owner: string | null,
-  handle: Handle = database.read,
 ): Promise<Tool | undefined> {
-  const [row] = await queries(database, handle).byId.execute({ id, owner: owner ?? '' });
-  return row && toTool(row);
+  const [tool] = await findTools(database, [id], owner);
+  return tool;
 }
 
 /** Those of these tools that are the owner's or the system's, each once, in no order. */
@@ -124,8 +134,8 @@ export async function findTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const rows = await queries(database).byIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
-  return rows.map(toTool);
+  const versions = await queries(database).versionsByIds.execute(idValues(ids, owner));
+  return load(database, versions, owner);
 }
 
 /** How many of these tools are the owner's or the system's; an id that comes twice counts once. */
@@ -134,7 +144,7 @@ export async function countTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<number> {
-  const [row] = await queries(database).countByIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
+  const [row] = await queries(database).countByIds.execute(idValues(ids, owner));
   return row?.count ?? 0;
 }
 
@@ -144,21 +154,31 @@ export async function findToolsByNames(
   names: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const rows = await queries(database).byNames.execute({ names: JSON.stringify(names), owner });
-  return rows.map(toTool);
+  const versions = await queries(database).versionsByNames.execute({ names: JSON.stringify(names), owner });
+  return load(database, versions, owner);
 }
 
-/** Users' tools of this name, whoever owns them: two at most, which is enough to know that there is more than one. */
-export async function findAnyonesToolsByName(database: Database, name: string): Promise<Tool[]> {
-  const rows = await queries(database).ownedByName.execute({ name });
-  return rows.map(toTool);
+/** The tool of this name that a user owns, if exactly one user does. */
+export async function findOnlyOwnedTool(database: Database, name: string): Promise<Tool | undefined> {
+  const [only, another] = await queries(database).ownersByName.execute({ name });
+  if (!only || another) return undefined;
+  const [tool] = await load(database, [only], only.ownerId);
+  return tool;
 }
 
-/** A page of the owner's or the system's tools, in byte order of names. */
-export async function pageOfTools(database: Database, page: Page): Promise<Tool[]> {
-  const { systemPage, ownedPage } = queries(database);
-  const rows = await (page.ownerId === null ? systemPage : ownedPage).execute(pageValues(page));
-  return rows.map(toTool);
+/**
+ * A page of the owner's or the system's tools, in byte order of names.
+ *
+ * @returns the tools, and the name that the next page comes after; undefined when there are no more.
+ */
+export async function pageOfTools(
+  database: Database,
+  page: Page,
+): Promise<{ tools: Tool[]; last: string | undefined }> {
+  const { systemVersions, ownedVersions } = queries(database);
+  const versions = await (page.ownerId === null ? systemVersions : ownedVersions).execute(pageValues(page));
+  const last = versions.length < page.limit ? undefined : versions.at(-1)?.name;
+  return { tools: await load(database, versions, page.ownerId), last };
 }
 
 /** As `pageOfTools`, only what a search looks at. */
@@ -173,7 +193,7 @@ export async function findSummaries(
   ids: readonly string[],
   owner: string | null,
 ): Promise<ToolSummary[]> {
-  return queries(database).summariesByIds.execute({ ids: JSON.stringify(ids), owner: owner ?? '' });
+  return queries(database).summariesByIds.execute(idValues(ids, owner));
 }
 
 /** The encrypted secrets of a tool, if it has any. */
@@ -243,6 +263,10 @@ export async function removeTool(
     .where(and(eq(tools.id, tool.id), eq(tools.revision, tool.revision)))
     .returning({ id: tools.id });
   return rows.length > 0;
+}
+
+function idValues(ids: readonly string[], owner: string | null) {
+  return { ids: JSON.stringify(ids), owner: owner ?? '' };
 }
 
 function pageValues({ ownerId, after, toolType, limit }: Page) {

@@ -47,7 +47,7 @@ export async function registerTokens(app: FastifyInstance, keys: readonly string
   };
   return {
     verify: (token) =>
-      token.length > REMEMBERED_LENGTH ? check(token) : verified.get(token, () => check(token)),
+      token.length > REMEMBERED_LENGTH ? check(token) : verified.getOrMake(token, () => check(token)),
     sign: (claims) => (signers[0] as JWT).sign(claims),
   };
 }

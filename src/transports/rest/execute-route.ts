@@ -3,9 +3,10 @@ import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
 import { type ExecutionContext, executeCalls } from '../../execution/execute-calls.ts';
 import type { JsonObject } from '../../json.ts';
-import { isJsonObject, jsonTypeOf } from '../../json.ts';
+import { isJsonObject } from '../../json.ts';
+import { notADictionary } from '../../tools/tool-input.ts';
 import { userOf } from './guard.ts';
-import { readJson } from './json-body.ts';
+import { readInput } from './json-body.ts';
 
 /** What to run; the twin of ExecuteMultipleToolsRequest. */
 export const executeInputSchema = z
@@ -41,7 +42,7 @@ export const executeInputSchema = z
 export function registerExecuteRoute(app: FastifyInstance, context: ExecutionContext): void {
   app.post('/ms7/api/v1/execute/', async (request, reply) => {
     const user = userOf(request);
-    const calls = readCalls(readJson(request) ?? {});
+    const calls = readCalls(readInput(request));
     const signal = goneSignal(reply);
     const results = await executeCalls(context, user, calls, { signal, requestId: request.id });
     return {
@@ -58,10 +59,7 @@ export function registerExecuteRoute(app: FastifyInstance, context: ExecutionCon
 }
 
 function readCalls(body: unknown) {
-  if (!isJsonObject(body)) {
-    const message = `Invalid data. Expected a dictionary, but got ${jsonTypeOf(body)}.`;
-    throw new ServiceError('invalid_argument', message, { fields: { non_field_errors: [message] } });
-  }
+  if (!isJsonObject(body)) throw notADictionary(body);
   const parsed = executeInputSchema.safeParse(body);
   if (parsed.success) {
     return parsed.data.tool_calls.map(({ timeout_ms: timeoutMs, ...call }) => ({ ...call, timeoutMs }));

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { HttpError, unsupportedMediaType } from './errors.ts';
+import { contentTypeOf, HttpError, unsupportedMediaType } from './errors.ts';
 
 const JSON_TYPE = /^application\/(?:json|[\w.-]+\+json)$/;
 
@@ -21,7 +21,7 @@ export function acceptRawBodies(app: FastifyInstance): void {
 export function readJson(request: FastifyRequest): unknown {
   const bytes = request.body;
   if (!Buffer.isBuffer(bytes) || bytes.length === 0) return undefined;
-  const mediaType = request.headers['content-type'] ?? '';
+  const mediaType = contentTypeOf(request);
   const essence = mediaType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (!JSON_TYPE.test(essence)) throw unsupportedMediaType(mediaType);
   if (!isUtf8(bytes)) throw parseError('the body is not UTF-8');
@@ -30,6 +30,12 @@ export function readJson(request: FastifyRequest): unknown {
   } catch (error) {
     throw parseError(error instanceof Error ? error.message : 'not JSON');
   }
+}
+
+/** As `readJson`, where no body counts as an object without fields. */
+export function readInput(request: FastifyRequest): unknown {
+  const body = readJson(request);
+  return body === undefined ? {} : body;
 }
 
 function parseError(words: string): HttpError {

@@ -38,10 +38,18 @@ const errorSchema = z
   .record(z.string(), z.unknown())
   .meta({ id: 'Error', description: '`detail` with the cause, or a list of messages for each field.' });
 
-const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
-};
+const toolChangeSchema = toolInputSchema
+  .omit({ is_system_tool: true })
+  .extend({ tool_type: z.enum(toolTypes) })
+  .partial()
+  .meta({ id: 'ToolChange' });
+
+/** JSON Schemas by their ids, with those that they refer to. Their references lead to this document's components. */
+function componentsOf(io: 'input' | 'output', schemas: readonly z.ZodType[]): Record<string, object> {
+  const byId = schemas.map((schema) => z.toJSONSchema(schema, { io, unrepresentable: 'any' }).$defs);
+  const text = JSON.stringify(Object.assign({}, ...byId));
+  return JSON.parse(text.replaceAll('"$ref":"#/$defs/', '"$ref":"#/components/schemas/'));
+}
 
 const content = (name: string) => ({
   'application/json': { schema: { $ref: `#/components/schemas/${name}` } },
@@ -189,16 +197,13 @@ export function createOpenApiDocument(version: string) {
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       schemas: {
-        Tool: jsonSchemaOf(toolSchema, 'output'),
-        ToolInput: jsonSchemaOf(toolInputSchema, 'input'),
-        ToolChange: jsonSchemaOf(
-          toolInputSchema.omit({ is_system_tool: true }).partial().meta({ id: 'ToolChange' }),
-          'input',
-        ),
-        ValidateInput: jsonSchemaOf(validateInputSchema, 'input'),
-        ExecuteInput: jsonSchemaOf(executeInputSchema, 'input'),
-        ExecuteResults: jsonSchemaOf(resultSchema, 'output'),
-        Error: jsonSchemaOf(errorSchema, 'output'),
+        ...componentsOf('output', [toolSchema, resultSchema, errorSchema]),
+        ...componentsOf('input', [
+          toolInputSchema,
+          toolChangeSchema,
+          validateInputSchema,
+          executeInputSchema,
+        ]),
       },
       responses: {
         400: answer('The input is not valid', 'Error'),

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ExecutionContext } from '../../execution/execute-calls.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { registerDocsRoutes } from './docs-routes.ts';
@@ -35,7 +35,7 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
     registerExecuteRoute(guarded, context.execution);
   });
 
-  app.setNotFoundHandler((request, reply) => {
+  const answerUnserved = (request: FastifyRequest, reply: FastifyReply) => {
     if (/^application\/grpc/.test(request.headers['content-type'] ?? '')) {
       // An unknown method in gRPC's words: status 12 (UNIMPLEMENTED) in a response of headers alone.
       const type = request.headers['content-type']?.startsWith('application/grpc-web')
@@ -50,7 +50,13 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
     if (request.method === 'OPTIONS') return reply.code(204).header('Allow', allowed.join(', ')).send();
     if (allowed.guarded) requireUser(context, request);
     throw methodNotAllowed(request.method, allowed);
+  };
+  // Before the body is read: neither its size nor its type matters where nothing is served.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) answerUnserved(request, reply);
+    else done();
   });
+  app.setNotFoundHandler(answerUnserved);
 }
 
 type Allowed = string[] & { guarded?: boolean };

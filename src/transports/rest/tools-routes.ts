@@ -86,8 +86,21 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
   });
 }
 
-/** A tool as its reader may see it. The definition is JSON text already and goes out as it is. */
+/** Tools as users see them. The store hands out the same object as long as a tool does not change. */
+const texts = new WeakMap<Tool, string>();
+
+/** A tool as its reader may see it, as JSON. */
 function toolText(tool: Tool, reader: User): string {
+  if (reader.isStaff) return writeTool(tool, reader);
+  const known = texts.get(tool);
+  if (known !== undefined) return known;
+  const text = writeTool(tool, reader);
+  texts.set(tool, text);
+  return text;
+}
+
+/** The definition is JSON text already and goes out as it is. */
+function writeTool(tool: Tool, reader: User): string {
   const owner = tool.ownerId === null ? 'null' : `"${tool.ownerId}"`;
   return (
     `{"id":"${tool.id}","name":${JSON.stringify(tool.name)},"tool_type":"${tool.toolType}",` +

@@ -1,4 +1,10 @@
-import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import { Code, ConnectError, createContextValues, type Interceptor } from '@connectrpc/connect';
+import {
+  createAsyncIterable,
+  type UniversalHandler,
+  type UniversalHandlerFn,
+  type UniversalServerResponse,
+} from '@connectrpc/connect/protocol';
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../../caller.ts';
 import { ToolService } from '../../gen/tool/tool_pb.ts';
@@ -13,6 +19,11 @@ export interface GuardContext {
   readonly throttle: Throttle;
   /** Whether the RPCs of the old service may be called without credentials. */
   readonly trustedNetwork: boolean;
+  readonly metrics: Pick<Metrics, 'rpc'>;
+  readonly limits: {
+    /** Bytes of a message, after decompression. */
+    readonly messageBytes: number;
+  };
 }
 
 /** The RPCs of the service that this one replaces: its callers present no credentials. */
@@ -40,43 +51,154 @@ export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
       metrics.rpc({ method, code }, (performance.now() - start) / 1000);
     };
     try {
-      const response = await next(request);
+      const response = await next(
+        request.stream ? { ...request, message: readable(request.message) } : request,
+      );
       finish('ok');
       return response;
     } catch (thrown) {
       const error = toConnectError(thrown, (fault) =>
         httpRequest?.log.error({ err: fault, method }, 'RPC failed'),
       );
-      finish(Code[error.code].replace(/(?<=[a-z])[A-Z]/g, '_$&').toLowerCase());
+      finish(codeName(error.code));
       throw error;
     }
   };
 }
 
-/** Lets callers in: authenticates, then counts the request. Health and reflection are for everyone. */
-export function guard(context: GuardContext): Interceptor {
-  return (next) => (request) => {
-    if (request.service.typeName === ToolService.typeName) {
-      const httpRequest = request.contextValues.get(httpRequestKey);
-      const caller = admit(context, request.method.name, request.header, httpRequest);
-      request.contextValues.set(credentialsKey, caller);
-    }
-    return next(request);
-  };
+/** A stream's messages, in which one that cannot be read is the caller's fault, as `guard` has it for other RPCs. */
+async function* readable<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw error instanceof ConnectError && error.code === Code.Internal ? unreadable() : error;
+  }
 }
+
+/**
+ * Lets callers in before their message is read: authenticates, then counts the request. Health and reflection are for
+ * everyone.
+ *
+ * Also answers for messages that Connect cannot read, of which it tells no interceptor, and for which it blames itself.
+ */
+export function guard(context: GuardContext, handler: UniversalHandler): UniversalHandler {
+  const answer: UniversalHandlerFn = async (request) => withPlainMessage(await handler(request));
+  const method = `${handler.service.typeName}/${handler.method.name}`;
+  const guarded = handler.service.typeName === ToolService.typeName;
+
+  const serve: UniversalHandlerFn = async (request) => {
+    const start = performance.now();
+    const values = request.contextValues ?? createContextValues();
+    const httpRequest = values.get(httpRequestKey);
+    if (!httpRequest || !handler.allowedMethods.includes(request.method)) return handler(request);
+
+    const note = (code: string) => {
+      httpRequest.rpc = { method, code };
+      context.metrics.rpc({ method, code }, (performance.now() - start) / 1000);
+    };
+    const refuse = (error: ConnectError) => {
+      note(codeName(error.code));
+      httpRequest.raw.resume();
+      const header = new Headers(request.header);
+      header.delete('content-length'); // which would be looked at before the body
+      return answer({ ...request, header, body: failing(error) });
+    };
+    if (guarded) {
+      try {
+        values.set(credentialsKey, admit(context, handler.method.name, request.header, httpRequest));
+      } catch (error) {
+        return refuse(
+          toConnectError(error, (fault) => httpRequest.log.error({ err: fault, method }, 'RPC failed')),
+        );
+      }
+    }
+    const response = await answer({ ...request, contextValues: values, body: bodyOf(httpRequest) });
+    if (httpRequest.rpc || !response.header?.has('content-type')) return response;
+
+    // No interceptor was reached: Connect has refused the message.
+    const body: Uint8Array[] = [];
+    for await (const chunk of response.body ?? []) body.push(chunk);
+    const code = request.signal.aborted ? Code.Canceled : codeOf(response, Buffer.concat(body));
+    if (code === Code.Internal) return refuse(unreadable());
+    if (code === Code.ResourceExhausted) return refuse(tooLarge(context.limits.messageBytes));
+    note(codeName(code));
+    return { ...response, body: createAsyncIterable(body) };
+  };
+  return Object.assign(serve, handler);
+}
+
+/**
+ * The bytes of a request. A reader that stops early does not break the connection, on which the answer has yet to go
+ * out; what is left is read and dropped.
+ */
+async function* bodyOf({ raw }: FastifyRequest): AsyncIterable<Uint8Array> {
+  try {
+    yield* raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+  } finally {
+    raw.resume();
+  }
+}
+
+/** The body of a request that is answered with `error`, in the words of whatever protocol it came by. */
+async function* failing(error: ConnectError): AsyncIterable<Uint8Array> {
+  yield* [];
+  throw error;
+}
+
+/**
+ * Spells an error's words as gRPC asks for: percent-encoded only where they are not printable ASCII. Connect encodes
+ * more, which grpc-js does not decode again.
+ */
+function withPlainMessage(response: UniversalServerResponse): UniversalServerResponse {
+  const message = response.trailer?.get('grpc-message');
+  if (message) {
+    const plain = decodeURIComponent(message).replace(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent);
+    response.trailer?.set('grpc-message', plain);
+  }
+  return response;
+}
+
+function unreadable(): ConnectError {
+  return new ConnectError('The message of the request cannot be parsed.', Code.InvalidArgument);
+}
+
+function tooLarge(limit: number): ConnectError {
+  return new ConnectError(
+    `The message of the request has more than ${limit} bytes (MAX_MESSAGE_BYTES).`,
+    Code.ResourceExhausted,
+  );
+}
+
+/** The status of an answer without a message, in any of the protocols. */
+function codeOf({ status, trailer }: UniversalServerResponse, body: Buffer): Code {
+  const text = body.toString();
+  if (status !== 200) return codesByName.get(/"code":"(\w+)"/.exec(text)?.[1] ?? '') ?? Code.Unknown;
+  return Number(trailer?.get('grpc-status') ?? /^grpc-status: (\d+)/m.exec(text)?.[1] ?? Code.Unknown);
+}
+
+/** A status code as Connect spells it. */
+function codeName(code: Code): string {
+  return Code[code].replace(/(?<=[a-z])[A-Z]/g, '_$&').toLowerCase();
+}
+
+const codesByName = new Map(
+  Object.values(Code)
+    .filter((code) => typeof code === 'number')
+    .map((code) => [codeName(code), code]),
+);
 
 function admit(
   { authenticate, throttle, trustedNetwork }: GuardContext,
   method: string,
   header: Headers,
-  httpRequest: FastifyRequest | undefined,
+  httpRequest: FastifyRequest,
 ): Caller {
   const authorization = header.get('authorization') ?? undefined;
   if (trustedNetwork && authorization === undefined && OLD_RPCS.has(method)) {
     return { kind: 'trusted-network', userId: null };
   }
   const authentication = authenticate(authorization);
-  const seconds = throttle.take(authentication, httpRequest?.ip ?? '');
+  const seconds = throttle.take(authentication, httpRequest.ip);
   if (seconds > 0) {
     throw new ConnectError(
       `Request was throttled. Expected available in ${seconds} seconds.`,

@@ -26,11 +26,7 @@ export interface RpcContext extends GuardContext {
   readonly execution: ExecutionContext;
   readonly metrics: Metrics;
   readonly ready: () => Promise<void>;
-  readonly limits: {
-    readonly toolIdsPerRequest: number;
-    /** Bytes of a message, after decompression. */
-    readonly messageBytes: number;
-  };
+  readonly limits: GuardContext['limits'] & { readonly toolIdsPerRequest: number };
 }
 
 /** Serves every RPC over gRPC, gRPC-Web and Connect. */
@@ -44,11 +40,13 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
     router.service(Health, createHealthRpcs(context.ready, services));
     router.service(ServerReflection, createReflectionRpcs<ServerReflectionRequest>(services));
     router.service(ServerReflectionAlpha, createReflectionRpcs<AlphaReflectionRequest>(services));
+    for (const [index, handler] of router.handlers.entries())
+      router.handlers[index] = guard(context, handler);
   };
   app.decorateRequest('rpc', null);
   await app.register(fastifyConnectPlugin, {
     routes,
-    interceptors: [observe(context.metrics), guard(context)],
+    interceptors: [observe(context.metrics)],
     contextValues: (request) => createContextValues().set(httpRequestKey, request),
     readMaxBytes: context.limits.messageBytes,
   });

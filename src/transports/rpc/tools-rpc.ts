@@ -49,7 +49,7 @@ export function createToolsRpcs(context: ToolsContext, maxIds: number) {
         cursor: request.pageToken || undefined,
         search: request.search,
         toolType,
-      });
+      }).catch(namePageToken);
       return { tools: tools.map((tool) => toMessage(tool, caller)), nextPageToken: nextCursor ?? '' };
     },
 
@@ -109,6 +109,12 @@ function readIds(
     return id;
   });
   return { userId: caller.userId, ids };
+}
+
+/** Refuses a list in the words of this RPC, whose `page_token` is the registry's `cursor`. */
+function namePageToken(error: unknown): never {
+  const words = error instanceof ServiceError ? error.fields?.cursor?.[0] : undefined;
+  throw words === undefined ? error : new ServiceError('invalid_argument', `page_token: ${words}`);
 }
 
 function toolId(text: string): string {
