@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../db/database.ts';
 import type { EgressClient } from '../egress/egress-client.ts';
@@ -61,6 +62,8 @@ export async function executeCalls(
     const message = `tool_calls must have no more than ${callsPerRequest} entries (MAX_CALLS_PER_REQUEST).`;
     throw new ServiceError('invalid_argument', message, { fields: { tool_calls: [message] } });
   }
+  // Each call listens for the end of the request; Node would take so many listeners for a leak.
+  setMaxListeners(0, signal);
   const tools = await resolveTools(
     context,
     caller,

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { cors as connectCors } from '@connectrpc/connect';
 import cors from '@fastify/cors';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { Logger } from '../logging.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Flights } from './flights.ts';
@@ -38,13 +44,14 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       requestId(headers['x-request-id']) ?? requestId(headers['x-correlation-id']) ?? randomUUID(),
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     bodyLimit: options.maxBodyBytes,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 8192 },
-    frameworkErrors: sendError,
+    // The limit on headers bounds a path; an overlong id in one is an unknown tool like any other.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_048_576 },
+    frameworkErrors: (error, request, reply) => sendError(error, request, describe(request, reply)),
   });
 
   app.addHook('onRequest', (request, reply, done) => {
     flights.board(reply.raw);
-    reply.header('X-Request-Id', request.id).headers(SECURITY_HEADERS);
+    describe(request, reply);
     if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
     done();
   });
@@ -82,6 +89,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
 const ALLOWED_HEADERS = ['Authorization', 'If-Match', 'If-None-Match', 'X-Request-Id', 'X-Correlation-Id'];
 const EXPOSED_HEADERS = ['ETag', 'Link', 'Location', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'];
+
+/** Puts on an answer what every answer has. */
+function describe(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.header('X-Request-Id', request.id).headers(SECURITY_HEADERS);
+}
 
 /** A caller's id for the request, if it is one that can go into headers and logs as it is. */
 function requestId(header: string | string[] | undefined): string | undefined {

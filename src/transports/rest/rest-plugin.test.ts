@@ -80,8 +80,17 @@ describe('paths', () => {
     }
   });
 
-  it('answers a path that cannot be decoded in JSON', async () => {
-    expect(said(await send('GET', `${TOOLS}%zz/`))).toEqual([400, '{"detail":"Bad request."}']);
+  it('answers a path that cannot be decoded like any other bad input', async () => {
+    const answer = await send('GET', `${TOOLS}%zz/`, { headers: { 'x-request-id': 'a-request.2' } });
+    expect(said(answer)).toEqual([400, '{"detail":"Bad request."}']);
+    expect(answer.headers).toMatchObject({
+      'x-request-id': 'a-request.2',
+      'x-content-type-options': 'nosniff',
+    });
+  });
+
+  it('takes an overlong id for an unknown one', async () => {
+    expect((await send('GET', `${TOOLS}${'a'.repeat(9000)}/`)).status).toBe(404);
   });
 });
 
