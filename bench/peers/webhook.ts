@@ -1,0 +1,22 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { servePeer } from './peer.ts';
+
+// Somebody's endpoint. `/slow` answers what it was sent after 100 ms; everything else is never answered.
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    if (request.url !== '/slow') return;
+    setTimeout(() => {
+      response.setHeader('content-type', 'application/json');
+      response.end(Buffer.concat(chunks));
+    }, 100);
+  });
+});
+server.keepAliveTimeout = 60_000;
+server.listen({ port: 0, host: '127.0.0.1', backlog: 1024 });
+await once(server, 'listening');
+servePeer((server.address() as AddressInfo).port);
