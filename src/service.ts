@@ -116,7 +116,7 @@ export async function startService(
     idleTimeoutMs: config.IDLE_TIMEOUT,
     ...readTlsFiles(config),
   });
-  let draining = false;
+  const stopping = new AbortController();
   const flights = createFlights();
   const app = await createApp({
     listener,
@@ -126,7 +126,7 @@ export async function startService(
     trustedProxies: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
     maxBodyBytes: config.MAX_BODY_BYTES,
-    isDraining: () => draining,
+    isDraining: () => stopping.signal.aborted,
   });
   const tokens = await registerTokens(app, keys.jwt);
   const shared = {
@@ -141,7 +141,7 @@ export async function startService(
     }),
     throttle: createThrottle({ user: config.RATE_LIMIT_USER, anonymous: config.RATE_LIMIT_ANON, now }),
     ready: async () => {
-      if (draining) throw new Error('shutting down');
+      if (stopping.signal.aborted) throw new Error('shutting down');
       await database.check().catch((error: unknown) => {
         logger.error({ err: error }, 'the database does not answer');
         throw new Error('the database does not answer');
@@ -153,11 +153,15 @@ export async function startService(
     },
   };
   await registerRest(app, { ...shared, version });
-  await registerRpc(app, { ...shared, trustedNetwork: config.RPC_AUTH === 'trusted-network' });
+  await registerRpc(app, {
+    ...shared,
+    stopping: stopping.signal,
+    trustedNetwork: config.RPC_AUTH === 'trusted-network',
+  });
 
   const close = callOnce(async () => {
     const deadline = performance.now() + config.SHUTDOWN_TIMEOUT;
-    draining = true;
+    stopping.abort();
     // The port stays open until the calls of this moment have ended, so that who asks is told "not ready".
     await flights.landed(config.SHUTDOWN_TIMEOUT);
     await listener.drain(Math.max(0, deadline - performance.now()));

@@ -97,7 +97,7 @@ async function executeCall(
       prepare(tool),
     );
     checkArguments(schema, call.arguments);
-    const timeoutMs = Math.min(context.limits.timeoutMs, call.timeoutMs || Number.POSITIVE_INFINITY);
+    const timeoutMs = Math.min(timeoutOf(execution) ?? context.limits.timeoutMs, call.timeoutMs || Infinity);
     const output = await withDeadline(scope.signal, timeoutMs, (signal) =>
       run(context, tool, execution, call.arguments, { ...scope, signal }),
     );
@@ -152,6 +152,11 @@ function toolNotFound(name: string): CallOutcome {
     output: `There is no tool named "${shown}". Call one of the tools that you were given, by its exact name.`,
     errorCode: 'tool_not_found',
   };
+}
+
+/** What the definition says of the time that a call may take, in milliseconds. */
+function timeoutOf(execution: Execution): number | undefined {
+  return execution.type === 'webhook' ? execution.timeout_ms : undefined;
 }
 
 function kindOf(tool: Tool): string {

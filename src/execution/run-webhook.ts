@@ -14,6 +14,7 @@ export interface WebhookExecution {
   readonly type: 'webhook';
   readonly url: string;
   readonly authentication?: { readonly type: 'bearer' };
+  readonly timeout_ms?: number;
 }
 
 interface WebhookContext {

@@ -3,8 +3,11 @@ import { getOwn, isJsonObject, type JsonObject, type JsonValue } from '../json.t
 import { compileSchema, SchemaError } from '../json-schema/compile-schema.ts';
 import type { ToolsContext } from './context.ts';
 
-/** Nesting of a definition, counted in objects and lists. */
-const MAX_DEPTH = 64;
+/**
+ * Nesting of a definition, counted in objects and lists. One level of JSON is three of google.protobuf.Struct, of which
+ * protobuf's readers in other languages take no more than 100.
+ */
+const MAX_DEPTH = 30;
 
 const MUST_HAVE = "Definition must contain 'name', 'description', and 'parameters' keys.";
 const MUST_EXECUTE = "Definition must contain an 'execution' block.";
@@ -39,6 +42,8 @@ const authenticationSchema = z
   )
   .meta({ description: 'The credential that is sent with the call.' });
 
+const TIMEOUT_RANGE = "Webhook 'timeout_ms' must be a whole number from 100 to 300000.";
+
 const webhookSchema = z.looseObject({
   type: z.literal('webhook'),
   url: z
@@ -47,6 +52,12 @@ const webhookSchema = z.looseObject({
     .max(8192, "Webhook 'url' must have no more than 8192 characters.")
     .meta({ description: 'Where the arguments are posted as JSON. Public addresses only.' }),
   authentication: authenticationSchema.optional(),
+  timeout_ms: z
+    .int(TIMEOUT_RANGE)
+    .min(100, TIMEOUT_RANGE)
+    .max(300_000, TIMEOUT_RANGE)
+    .optional()
+    .meta({ description: 'How long a call may take, in milliseconds; EXECUTION_TIMEOUT where left out.' }),
 });
 
 const internalFunctionSchema = z

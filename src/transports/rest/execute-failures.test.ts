@@ -9,6 +9,7 @@ import { makeToken } from '../../testing/make-token.ts';
 import { startTestService } from '../../testing/start-test-service.ts';
 import { startStubWebhook } from '../../testing/stub-webhook.ts';
 import { createWebhookTool, EXECUTE_PATH, execute, run } from '../../testing/tool-calls.ts';
+import { webhookInput } from '../../testing/tools-context.ts';
 
 const service = await startTestService({ MAX_RESPONSE_BYTES: '1024', MAX_CALLS_PER_REQUEST: '3' });
 afterAll(() => service.close());
@@ -87,6 +88,22 @@ describe('failures', () => {
     const late = ['error', 'The upstream did not answer in time.', 'timeout'];
     expect(await run(send, { name: 'one' })).toEqual(late);
     expect(await run(send, { name: 'one', timeout_ms: 600_000 })).toEqual(late);
+  });
+
+  it('of the time are by the definition where it says so', async () => {
+    await using silent = await startStubWebhook(() => {});
+    const send = newUser();
+    const create = (timeoutMs: unknown) => {
+      const body = webhookInput('one', { url: silent.url, timeout_ms: timeoutMs });
+      return send('POST', '/ms7/api/v1/tools/', { body });
+    };
+    for (const wrong of [99, 300_001, 1.5, '200', null]) {
+      const message = "Webhook 'timeout_ms' must be a whole number from 100 to 300000.";
+      expect((await create(wrong)).json).toEqual({ definition: [message] });
+    }
+    expect((await create(100)).status).toBe(201);
+    const late = ['error', 'The upstream did not answer in time.', 'timeout'];
+    expect(await run(send, { name: 'one' })).toEqual(late);
   });
 
   it('of an address that is not allowed any more do not name it', async () => {

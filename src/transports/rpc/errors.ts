@@ -33,3 +33,32 @@ export function toConnectError(error: unknown, logFault: (error: unknown) => voi
   logFault(error);
   return new ConnectError('internal error', Code.Internal);
 }
+
+/** The caller's message is none: Connect would take the blame and say INTERNAL. */
+export function unreadable(): ConnectError {
+  return new ConnectError('The message of the request cannot be parsed.', Code.InvalidArgument);
+}
+
+/** @param limit in bytes. */
+export function tooLarge(limit: number): ConnectError {
+  return new ConnectError(
+    `The message of the request has more than ${limit} bytes (MAX_MESSAGE_BYTES).`,
+    Code.ResourceExhausted,
+  );
+}
+
+/** A status code as Connect spells it. */
+export function codeName(code: Code): string {
+  return Code[code].replace(/(?<=[a-z])[A-Z]/g, '_$&').toLowerCase();
+}
+
+const codesByName = new Map(
+  Object.values(Code)
+    .filter((code) => typeof code === 'number')
+    .map((code) => [codeName(code), code]),
+);
+
+/** The status code of a name in Connect's spelling; `Unknown` for what is none. */
+export function codeNamed(name: string): Code {
+  return codesByName.get(name) ?? Code.Unknown;
+}

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { DescService } from '@bufbuild/protobuf';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import {
@@ -9,8 +10,18 @@ import {
 /** How often `Watch` looks for a change, in milliseconds. */
 const WATCH_INTERVAL_MS = 1000;
 
-/** gRPC's health checking: https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
-export function createHealthRpcs(ready: () => Promise<void>, services: readonly DescService[]) {
+/**
+ * gRPC's health checking: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+ *
+ * @param stopping ends those who watch: the last that they are told is NOT_SERVING.
+ */
+export function createHealthRpcs(
+  ready: () => Promise<void>,
+  stopping: AbortSignal,
+  services: readonly DescService[],
+) {
+  // Each watcher listens on it; Node would take so many listeners for a leak.
+  setMaxListeners(0, stopping);
   const known = new Set(['', ...services.map(({ typeName }) => typeName)]);
   const statusOf = (service: string) =>
     known.has(service)
@@ -33,20 +44,21 @@ export function createHealthRpcs(ready: () => Promise<void>, services: readonly 
         const status = await statusOf(service);
         if (status !== last) yield { status };
         last = status;
-        await pause(signal);
+        if (stopping.aborted) return;
+        await pause([signal, stopping]);
       }
     },
   } satisfies ServiceImpl<typeof Health>;
 }
 
-function pause(signal: AbortSignal): Promise<void> {
+function pause(signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', done);
+      for (const signal of signals) signal.removeEventListener('abort', done);
       resolve();
     };
     const timer = setTimeout(done, WATCH_INTERVAL_MS);
-    signal.addEventListener('abort', done);
+    for (const signal of signals) signal.addEventListener('abort', done);
   });
 }

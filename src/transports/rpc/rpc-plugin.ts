@@ -16,8 +16,9 @@ import type { Metrics } from '../../metrics.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { httpRequestKey } from './caller.ts';
 import { createExecuteRpcs } from './execute-rpc.ts';
+import { type GuardContext, guard } from './guard.ts';
 import { createHealthRpcs } from './health-rpc.ts';
-import { type GuardContext, guard, observe } from './interceptors.ts';
+import { observe } from './observe.ts';
 import { createReflectionRpcs } from './reflection-rpc.ts';
 import { createToolsRpcs } from './tools-rpc.ts';
 
@@ -26,6 +27,8 @@ export interface RpcContext extends GuardContext {
   readonly execution: ExecutionContext;
   readonly metrics: Metrics;
   readonly ready: () => Promise<void>;
+  /** Aborts when the service begins to stop. */
+  readonly stopping: AbortSignal;
   readonly limits: GuardContext['limits'] & { readonly toolIdsPerRequest: number };
 }
 
@@ -37,17 +40,25 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
       ...createToolsRpcs(context.tools, context.limits.toolIdsPerRequest),
       ...createExecuteRpcs(context.execution),
     });
-    router.service(Health, createHealthRpcs(context.ready, services));
+    router.service(Health, createHealthRpcs(context.ready, context.stopping, services));
     router.service(ServerReflection, createReflectionRpcs<ServerReflectionRequest>(services));
     router.service(ServerReflectionAlpha, createReflectionRpcs<AlphaReflectionRequest>(services));
-    for (const [index, handler] of router.handlers.entries())
+    for (const [index, handler] of router.handlers.entries()) {
       router.handlers[index] = guard(context, handler);
+    }
   };
   app.decorateRequest('rpc', null);
-  await app.register(fastifyConnectPlugin, {
-    routes,
-    interceptors: [observe(context.metrics)],
-    contextValues: (request) => createContextValues().set(httpRequestKey, request),
-    readMaxBytes: context.limits.messageBytes,
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', (request, _reply, done) => {
+      // HTTP/1.0 knows no Host, which Connect makes its URLs of.
+      request.raw.headers.host ??= 'localhost';
+      done();
+    });
+    await scope.register(fastifyConnectPlugin, {
+      routes,
+      interceptors: [observe(context.metrics)],
+      contextValues: (request) => createContextValues().set(httpRequestKey, request),
+      readMaxBytes: context.limits.messageBytes,
+    });
   });
 }

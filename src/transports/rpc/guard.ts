@@ -1,4 +1,4 @@
-import { Code, ConnectError, createContextValues, type Interceptor } from '@connectrpc/connect';
+import { Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import {
   createAsyncIterable,
   type UniversalHandler,
@@ -12,7 +12,7 @@ import type { Metrics } from '../../metrics.ts';
 import { type Authenticate, NO_CREDENTIALS } from '../authenticate.ts';
 import type { Throttle } from '../throttle.ts';
 import { credentialsKey, httpRequestKey } from './caller.ts';
-import { toConnectError } from './errors.ts';
+import { codeName, codeNamed, toConnectError, tooLarge, unreadable } from './errors.ts';
 
 export interface GuardContext {
   readonly authenticate: Authenticate;
@@ -32,48 +32,6 @@ const OLD_RPCS: ReadonlySet<string> = new Set([
   ToolService.method.getToolDefinitions.name,
   ToolService.method.executeMultipleTools.name,
 ]);
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The RPC that the request carries and how it ended, for the request's one line in the log. */
-    rpc: { method: string; code: string } | null;
-  }
-}
-
-/** Maps errors, counts and times each RPC, and notes for the log how it ended. */
-export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
-  return (next) => async (request) => {
-    const start = performance.now();
-    const httpRequest = request.contextValues.get(httpRequestKey);
-    const method = `${request.service.typeName}/${request.method.name}`;
-    const finish = (code: string) => {
-      if (httpRequest) httpRequest.rpc = { method, code };
-      metrics.rpc({ method, code }, (performance.now() - start) / 1000);
-    };
-    try {
-      const response = await next(
-        request.stream ? { ...request, message: readable(request.message) } : request,
-      );
-      finish('ok');
-      return response;
-    } catch (thrown) {
-      const error = toConnectError(thrown, (fault) =>
-        httpRequest?.log.error({ err: fault, method }, 'RPC failed'),
-      );
-      finish(codeName(error.code));
-      throw error;
-    }
-  };
-}
-
-/** A stream's messages, in which one that cannot be read is the caller's fault, as `guard` has it for other RPCs. */
-async function* readable<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-  try {
-    yield* messages;
-  } catch (error) {
-    throw error instanceof ConnectError && error.code === Code.Internal ? unreadable() : error;
-  }
-}
 
 /**
  * Lets callers in before their message is read: authenticates, then counts the request. Health and reflection are for
@@ -158,34 +116,12 @@ function withPlainMessage(response: UniversalServerResponse): UniversalServerRes
   return response;
 }
 
-function unreadable(): ConnectError {
-  return new ConnectError('The message of the request cannot be parsed.', Code.InvalidArgument);
-}
-
-function tooLarge(limit: number): ConnectError {
-  return new ConnectError(
-    `The message of the request has more than ${limit} bytes (MAX_MESSAGE_BYTES).`,
-    Code.ResourceExhausted,
-  );
-}
-
 /** The status of an answer without a message, in any of the protocols. */
 function codeOf({ status, trailer }: UniversalServerResponse, body: Buffer): Code {
   const text = body.toString();
-  if (status !== 200) return codesByName.get(/"code":"(\w+)"/.exec(text)?.[1] ?? '') ?? Code.Unknown;
+  if (status !== 200) return codeNamed(/"code":"(\w+)"/.exec(text)?.[1] ?? '');
   return Number(trailer?.get('grpc-status') ?? /^grpc-status: (\d+)/m.exec(text)?.[1] ?? Code.Unknown);
 }
-
-/** A status code as Connect spells it. */
-function codeName(code: Code): string {
-  return Code[code].replace(/(?<=[a-z])[A-Z]/g, '_$&').toLowerCase();
-}
-
-const codesByName = new Map(
-  Object.values(Code)
-    .filter((code) => typeof code === 'number')
-    .map((code) => [codeName(code), code]),
-);
 
 function admit(
   { authenticate, throttle, trustedNetwork }: GuardContext,
