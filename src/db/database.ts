@@ -23,6 +23,11 @@ export interface Database {
    * it for anything but the database.
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Makes a query ready to run many times, with the values of its placeholders. On PostgreSQL the name is the
+   * statement's. Columns are texts and whole numbers, so that nothing need be decoded.
+   */
+  prepare<Q extends SelectQuery>(handle: Handle, name: string, query: Q): PreparedQuery<Q>;
   /** The condition that a column's value is in the JSON list of texts which the placeholder is given. */
   anyOf(column: PgColumn, placeholder: string): SQL;
   /** Whether an error is the database's refusal of a second row under a unique key. */
@@ -32,6 +37,18 @@ export interface Database {
   /** Waits for the transaction under way, then closes. Idempotent. */
   close(): Promise<void>;
 }
+
+/** What `prepare` takes: a drizzle `select` that names its columns. */
+export interface SelectQuery {
+  readonly _: { readonly result: readonly object[]; readonly selectedFields: object };
+  toSQL(): { sql: string; params: unknown[] };
+  prepare(name: string): { execute(values?: Record<string, unknown>): Promise<readonly object[]> };
+}
+
+/** Runs the query and gives its rows. */
+export type PreparedQuery<Q extends SelectQuery> = (
+  values?: Readonly<Record<string, unknown>>,
+) => Promise<Q['_']['result']>;
 
 /**
  * Makes the prepared queries of a store once for each handle and keeps them as long as the handle lives: a drizzle

@@ -1,5 +1,11 @@
 import { and, asc, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
-import { type Database, type Handle, preparedOnce, type Transaction } from '../db/database.ts';
+import {
+  type Database,
+  type Handle,
+  preparedOnce,
+  type SelectQuery,
+  type Transaction,
+} from '../db/database.ts';
 import { createLruCache } from '../lru-cache.ts';
 import type { Tool, ToolType } from './tool.ts';
 
@@ -66,36 +72,42 @@ const queries = preparedOnce((database, handle) => {
     summaries().where(page(section)).orderBy(asc(tools.name)).limit(placeholder('limit'));
   const counts = () => handle.select(count).from(tools);
 
+  const prepare = <Q extends SelectQuery>(name: string, query: Q) => database.prepare(handle, name, query);
+
   return {
     cache: createLruCache<Tool>(MAX_CACHED_CHARACTERS, ({ definition }) => definition.length),
-    rows: select.where(amongIds).prepare('tools_by_ids'),
-    versionsByIds: versions().where(amongIds).prepare('tool_versions_by_ids'),
-    versionsByNames: versions()
-      .where(or(and(ofSystem, named), and(ofOwner, named)))
-      .prepare('tool_versions_by_names'),
-    systemVersions: versionsOf(ofSystem).prepare('system_tool_versions'),
-    ownedVersions: versionsOf(ofOwner).prepare('owned_tool_versions'),
-    summariesByIds: summaries().where(amongIds).prepare('tool_summaries_by_ids'),
-    systemSummaries: summariesOf(ofSystem).prepare('system_tool_summaries'),
-    ownedSummaries: summariesOf(ofOwner).prepare('owned_tool_summaries'),
-    countByIds: counts().where(amongIds).prepare('count_tools_by_ids'),
-    countOwned: counts().where(ofOwner).prepare('count_owned_tools'),
-    ownersByName: handle
-      .select({ ownerId: tools.ownerId, ...version })
-      .from(tools)
-      .where(and(eq(tools.name, placeholder('name')), isNotNull(tools.ownerId)))
-      .limit(2)
-      .prepare('tool_owners_by_name'),
-    secrets: handle
-      .select({ secrets })
-      .from(tools)
-      .where(eq(tools.id, placeholder('id')))
-      .prepare('tool_secrets'),
-    builtins: handle
-      .select({ builtin: tools.builtin })
-      .from(tools)
-      .where(isNotNull(tools.builtin))
-      .prepare('builtin_tools'),
+    rows: prepare('tools_by_ids', select.where(amongIds)),
+    versionsByIds: prepare('tool_versions_by_ids', versions().where(amongIds)),
+    versionsByNames: prepare(
+      'tool_versions_by_names',
+      versions().where(or(and(ofSystem, named), and(ofOwner, named))),
+    ),
+    systemVersions: prepare('system_tool_versions', versionsOf(ofSystem)),
+    ownedVersions: prepare('owned_tool_versions', versionsOf(ofOwner)),
+    summariesByIds: prepare('tool_summaries_by_ids', summaries().where(amongIds)),
+    systemSummaries: prepare('system_tool_summaries', summariesOf(ofSystem)),
+    ownedSummaries: prepare('owned_tool_summaries', summariesOf(ofOwner)),
+    countByIds: prepare('count_tools_by_ids', counts().where(amongIds)),
+    countOwned: prepare('count_owned_tools', counts().where(ofOwner)),
+    ownersByName: prepare(
+      'tool_owners_by_name',
+      handle
+        .select({ ownerId: tools.ownerId, ...version })
+        .from(tools)
+        .where(and(eq(tools.name, placeholder('name')), isNotNull(tools.ownerId)))
+        .limit(2),
+    ),
+    secrets: prepare(
+      'tool_secrets',
+      handle
+        .select({ secrets })
+        .from(tools)
+        .where(eq(tools.id, placeholder('id'))),
+    ),
+    builtins: prepare(
+      'builtin_tools',
+      handle.select({ builtin: tools.builtin }).from(tools).where(isNotNull(tools.builtin)),
+    ),
   };
 });
 
@@ -109,7 +121,7 @@ async function load(database: Database, versions: readonly Version[], owner: str
   const missing = versions.filter((_, index) => known[index] === undefined).map(({ id }) => id);
   if (missing.length === 0) return known as Tool[];
   const read = new Map<string, Tool>();
-  for (const row of await rows.execute(idValues(missing, owner))) {
+  for (const row of await rows(idValues(missing, owner))) {
     const tool = toTool(row);
     cache.set(`${tool.id}:${tool.revision}`, tool);
     read.set(tool.id, tool);
@@ -134,7 +146,7 @@ export async function findTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const versions = await queries(database).versionsByIds.execute(idValues(ids, owner));
+  const versions = await queries(database).versionsByIds(idValues(ids, owner));
   return load(database, versions, owner);
 }
 
@@ -144,7 +156,7 @@ export async function countTools(
   ids: readonly string[],
   owner: string | null,
 ): Promise<number> {
-  const [row] = await queries(database).countByIds.execute(idValues(ids, owner));
+  const [row] = await queries(database).countByIds(idValues(ids, owner));
   return row?.count ?? 0;
 }
 
@@ -154,13 +166,13 @@ export async function findToolsByNames(
   names: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const versions = await queries(database).versionsByNames.execute({ names: JSON.stringify(names), owner });
+  const versions = await queries(database).versionsByNames({ names: JSON.stringify(names), owner });
   return load(database, versions, owner);
 }
 
 /** The tool of this name that a user owns, if exactly one user does. */
 export async function findOnlyOwnedTool(database: Database, name: string): Promise<Tool | undefined> {
-  const [only, another] = await queries(database).ownersByName.execute({ name });
+  const [only, another] = await queries(database).ownersByName({ name });
   if (!only || another) return undefined;
   const [tool] = await load(database, [only], only.ownerId);
   return tool;
@@ -176,7 +188,7 @@ export async function pageOfTools(
   page: Page,
 ): Promise<{ tools: Tool[]; last: string | undefined }> {
   const { systemVersions, ownedVersions } = queries(database);
-  const versions = await (page.ownerId === null ? systemVersions : ownedVersions).execute(pageValues(page));
+  const versions = await (page.ownerId === null ? systemVersions : ownedVersions)(pageValues(page));
   const last = versions.length < page.limit ? undefined : versions.at(-1)?.name;
   return { tools: await load(database, versions, page.ownerId), last };
 }
@@ -184,7 +196,7 @@ export async function pageOfTools(
 /** As `pageOfTools`, only what a search looks at. */
 export async function pageOfSummaries(database: Database, page: Page): Promise<ToolSummary[]> {
   const { systemSummaries, ownedSummaries } = queries(database);
-  return (page.ownerId === null ? systemSummaries : ownedSummaries).execute(pageValues(page));
+  return (page.ownerId === null ? systemSummaries : ownedSummaries)(pageValues(page));
 }
 
 /** As `findTools`, only what a search looks at. */
@@ -193,7 +205,7 @@ export async function findSummaries(
   ids: readonly string[],
   owner: string | null,
 ): Promise<ToolSummary[]> {
-  return queries(database).summariesByIds.execute(idValues(ids, owner));
+  return queries(database).summariesByIds(idValues(ids, owner));
 }
 
 /** The encrypted secrets of a tool, if it has any. */
@@ -202,19 +214,19 @@ export async function findSecrets(
   id: string,
   handle: Handle = database.read,
 ): Promise<string | null> {
-  const [row] = await queries(database, handle).secrets.execute({ id });
+  const [row] = await queries(database, handle).secrets({ id });
   return row?.secrets ?? null;
 }
 
 /** How many tools a user owns. */
 export async function countOwnedTools(database: Database, owner: string, handle: Handle): Promise<number> {
-  const [row] = await queries(database, handle).countOwned.execute({ owner });
+  const [row] = await queries(database, handle).countOwned({ owner });
   return row?.count ?? 0;
 }
 
 /** The fixed pointers of the built-in tools that are installed. */
 export async function findBuiltins(database: Database): Promise<Set<string | null>> {
-  return new Set((await queries(database).builtins.execute()).map((row) => row.builtin));
+  return new Set((await queries(database).builtins()).map((row) => row.builtin));
 }
 
 /** Stores a new tool. @returns false, and nothing is stored, when its owner has a tool of that name. */

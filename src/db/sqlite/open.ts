@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import BetterSqlite from 'better-sqlite3';
-import { sql } from 'drizzle-orm';
+import { is, Placeholder, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { packageRoot } from '../../package-root.ts';
-import type { Database, Handle, Tables, Transaction } from '../database.ts';
+import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
@@ -46,6 +46,7 @@ export function openSqlite(file: string): Database {
           throw error;
         }
       }),
+    prepare: (handle, _name, query) => prepareRaw(handle === transactionHandle ? writer : reader, query),
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
     isUniqueViolation: (error) => {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -62,6 +63,27 @@ export function openSqlite(file: string): Database {
         reader.close();
         writer.close();
       }),
+  };
+}
+
+/**
+ * Runs a drizzle query on the driver itself: drizzle's own way to the rows, cell by cell, takes longer than SQLite does
+ * to find them.
+ */
+function prepareRaw<Q extends SelectQuery>(connection: BetterSqlite.Database, query: Q): PreparedQuery<Q> {
+  const { sql: text, params } = query.toSQL();
+  const statement = connection.prepare(text).raw();
+  const fields = Object.keys(query._.selectedFields);
+  const bind = params.map((param) =>
+    is(param, Placeholder) ? (values: Readonly<Record<string, unknown>>) => values[param.name] : () => param,
+  );
+  return async (values = {}) => {
+    const rows = statement.all(bind.map((value) => value(values))) as unknown[][];
+    return rows.map((cells) => {
+      const row: Record<string, unknown> = {};
+      for (let index = 0; index < fields.length; index++) row[fields[index] ?? ''] = cells[index];
+      return row;
+    });
   };
 }
 
