@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import BetterSqlite from 'better-sqlite3';
 import { getTableColumns } from 'drizzle-orm';
+import { Sqlite } from '../src/db/sqlite/driver.ts';
 import { openSqlite } from '../src/db/sqlite/open.ts';
 import { tools } from '../src/db/sqlite/schema.ts';
 import { exampleDefinitions } from './examples.ts';
@@ -22,7 +22,7 @@ export async function seedDatabase(users: number): Promise<SeededDatabase> {
   const file = join(makeScratchFolder(), 'tools.db');
   await openSqlite(file).close();
 
-  const connection = new BetterSqlite(file);
+  const connection = new Sqlite(file);
   connection.pragma('synchronous = off');
   const columns = Object.entries(getTableColumns(tools));
   const insert = connection.prepare(

@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import BetterSqlite from 'better-sqlite3';
 import { is, Placeholder, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { packageRoot } from '../../package-root.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
+import { type Connection, Sqlite } from './driver.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
@@ -51,7 +51,7 @@ export function openSqlite(file: string): Database {
     isUniqueViolation: (error) => {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       return (
-        cause instanceof BetterSqlite.SqliteError &&
+        cause instanceof Sqlite.SqliteError &&
         (cause.code === 'SQLITE_CONSTRAINT_UNIQUE' || cause.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
       );
     },
@@ -70,7 +70,7 @@ export function openSqlite(file: string): Database {
  * Runs a drizzle query on the driver itself: drizzle's own way to the rows, cell by cell, takes longer than SQLite does
  * to find them.
  */
-function prepareRaw<Q extends SelectQuery>(connection: BetterSqlite.Database, query: Q): PreparedQuery<Q> {
+function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): PreparedQuery<Q> {
   const { sql: text, params } = query.toSQL();
   const statement = connection.prepare(text).raw();
   const fields = Object.keys(query._.selectedFields);
@@ -87,8 +87,8 @@ function prepareRaw<Q extends SelectQuery>(connection: BetterSqlite.Database, qu
   };
 }
 
-function connect(file: string): BetterSqlite.Database {
-  const connection = new BetterSqlite(file, { timeout: BUSY_TIMEOUT_MS });
+function connect(file: string): Connection {
+  const connection = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
   connection.pragma('journal_mode = wal');
   connection.pragma('synchronous = full');
   connection.pragma('foreign_keys = on');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import BetterSqlite from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
+import { Sqlite } from '../../db/sqlite/driver.ts';
 import { createHttpClient, said } from '../../testing/http-client.ts';
 import { makeToken } from '../../testing/make-token.ts';
 import { startTestService } from '../../testing/start-test-service.ts';
@@ -97,7 +97,7 @@ describe('paths', () => {
 it('answers a fault of its own with the id under which the log has it, and says nothing else', async () => {
   await using service = await startTestService();
   const send = createHttpClient(service.url, makeToken());
-  const database = new BetterSqlite(join(service.folder, 'tools.db'));
+  const database = new Sqlite(join(service.folder, 'tools.db'));
   database.exec('drop table tools');
   database.close();
   const headers = { 'x-request-id': 'a-request.1' };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import BetterSqlite from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
+import { Sqlite } from '../../db/sqlite/driver.ts';
 import { type Answer, createHttpClient, nextLink, type Send, said } from '../../testing/http-client.ts';
 import { makeToken } from '../../testing/make-token.ts';
 import { startTestService } from '../../testing/start-test-service.ts';
@@ -158,7 +158,7 @@ it('shows at most 1000 tools without a limit, and where there are more', async (
   await using service = await startTestService();
   const send = createHttpClient(service.url, makeToken());
   const [made] = await createAll(send, [webhookInput('one')]);
-  const database = new BetterSqlite(join(service.folder, 'tools.db'));
+  const database = new Sqlite(join(service.folder, 'tools.db'));
   const columns = 'owner_id, tool_type, revision, created_at, updated_at, description, definition';
   database.exec(
     `insert into tools (id, name, ${columns})

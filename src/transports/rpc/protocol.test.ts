@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync, type ServiceDefinition } from '@grpc/proto-loader';
-import Database from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
+import { Sqlite } from '../../db/sqlite/driver.ts';
 import { packageRoot } from '../../package-root.ts';
 import { makeToken } from '../../testing/make-token.ts';
 import { protocols, type RpcOptions } from '../../testing/rpc-clients.ts';
@@ -230,7 +230,7 @@ test.each(protocols)('each RPC is a line in the log, and a fault one more, by $n
   await call('good', [], { token });
   await call('anonymous', [], {});
   await call('wrong', ['x'], { token });
-  new Database(join(own.folder, 'tools.db')).exec('DROP TABLE tools').close();
+  new Sqlite(join(own.folder, 'tools.db')).exec('DROP TABLE tools').close();
   const broken = await call('broken', [randomUUID()], { token });
   expect(broken).toMatchObject({ code: 'INTERNAL', message: 'internal error', body: {} });
   await own.close();
