@@ -183,6 +183,8 @@ const environmentSchema = z
     MAX_DEFINITION_BYTES: integer(256 * KIB, KIB, 16 * MIB),
     MAX_TOOL_IDS_PER_REQUEST: integer(10_000, 1, 1_000_000),
     MAX_CALLS_PER_REQUEST: integer(1000, 1, 100_000),
+    MAX_ANSWER_BYTES: integer(4 * MIB, KIB, 256 * MIB),
+    MAX_OUTPUT_BYTES: integer(16 * MIB, KIB, 256 * MIB),
     EXECUTION_TIMEOUT: duration('10s', 100, 300_000),
     MAX_RESPONSE_BYTES: integer(MIB, KIB, 256 * MIB),
     UPSTREAM_CONNECTIONS: integer(256, 1, 10_000),

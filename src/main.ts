@@ -43,8 +43,5 @@ try {
 /** One line for what the operator can mend; more for what they cannot. */
 function startFault(error: unknown): string {
   if (error instanceof ConfigError) return `Configuration: ${error.message}`;
-  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-    return 'Configuration: PORT is in use by another process';
-  }
   return `The service could not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

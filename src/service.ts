@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { type Config, ConfigError } from './config.ts';
 import { openSqlite } from './db/sqlite/open.ts';
 import { checkUrl } from './egress/address-policy.ts';
@@ -42,8 +43,8 @@ export interface Service {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** How many tools are kept ready to run. */
-const PREPARED_TOOLS = 2000;
+/** Tools that are kept ready to run, in characters of their definitions; ready, they take some twenty times as much. */
+const PREPARED_CHARACTERS = 4 * 1024 * 1024;
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
   version: string;
@@ -61,7 +62,7 @@ export async function startService(
   reportSettings(config, logger);
   const keys = resolveKeys(config, logger);
   const metrics = createMetrics();
-  const database = openSqlite(config.DATABASE_URL.file);
+  const database = naming('DATABASE_URL', 'cannot be opened', () => openSqlite(config.DATABASE_URL.file));
   const egress = createEgressClient({
     allow: config.EGRESS_ALLOW,
     connectionsPerOrigin: config.UPSTREAM_CONNECTIONS,
@@ -85,14 +86,18 @@ export async function startService(
     now,
     checkUrl: (url) => checkUrl(url, config.EGRESS_ALLOW),
     internalFunctions: new Set(internalFunctions.keys()),
-    limits: { toolsPerUser: config.MAX_TOOLS_PER_USER, definitionBytes: config.MAX_DEFINITION_BYTES },
+    limits: {
+      toolsPerUser: config.MAX_TOOLS_PER_USER,
+      definitionBytes: config.MAX_DEFINITION_BYTES,
+      answerBytes: config.MAX_ANSWER_BYTES,
+    },
   };
   const execution: ExecutionContext = {
     database,
     encryption,
     egress,
     internalFunctions,
-    preparedTools: createLruCache(PREPARED_TOOLS),
+    preparedTools: createLruCache(PREPARED_CHARACTERS, ({ size }) => size),
     metrics,
     logFault: (error, { requestId, toolId }) =>
       logger.error({ err: error, requestId, toolId }, 'tool failed'),
@@ -100,6 +105,7 @@ export async function startService(
       callsPerRequest: config.MAX_CALLS_PER_REQUEST,
       timeoutMs: config.EXECUTION_TIMEOUT,
       responseBytes: config.MAX_RESPONSE_BYTES,
+      outputBytes: config.MAX_OUTPUT_BYTES,
     },
   };
   for (const name of await installBuiltinTools(tools, [weatherTool, discoverTool])) {
@@ -176,7 +182,7 @@ export async function startService(
     await once(app.server, 'listening');
   } catch (error) {
     await close();
-    throw error;
+    throw cannotListen(error);
   }
   const url = listeningUrl(app.server.address() as AddressInfo, config.TLS_CERT_FILE !== undefined);
   return {
@@ -191,7 +197,11 @@ export async function startService(
 function resolveKeys(config: Config, logger: Logger): { jwt: string[]; encryption: Buffer[] } {
   const folder = dirname(config.DATABASE_URL.file);
   const local = (variable: string, name: string) => {
-    const { key, file, created } = loadOrCreateKey(folder, name);
+    const { key, file, created } = naming(
+      variable,
+      'is not set, and no key can be kept beside the database',
+      () => loadOrCreateKey(folder, name),
+    );
     logger.info(
       { variable, file },
       created ? 'a key was made, since none is set' : 'using the key made before',
@@ -208,14 +218,32 @@ function resolveKeys(config: Config, logger: Logger): { jwt: string[]; encryptio
 
 function readTlsFiles(config: Config) {
   if (config.TLS_CERT_FILE === undefined || config.TLS_KEY_FILE === undefined) return {};
-  const read = (variable: 'TLS_CERT_FILE' | 'TLS_KEY_FILE') => {
-    try {
-      return readFileSync(config[variable] ?? '');
-    } catch (error) {
-      throw new ConfigError(`${variable} names a file that cannot be read`, { cause: error });
-    }
-  };
-  return { tls: { cert: read('TLS_CERT_FILE'), key: read('TLS_KEY_FILE') } };
+  const read = (variable: 'TLS_CERT_FILE' | 'TLS_KEY_FILE') =>
+    naming(variable, 'names a file that cannot be read', () => readFileSync(config[variable] ?? ''));
+  const tls = { cert: read('TLS_CERT_FILE'), key: read('TLS_KEY_FILE') };
+  naming('TLS_CERT_FILE', 'and TLS_KEY_FILE are no certificate with its key in PEM', () =>
+    createSecureContext(tls),
+  );
+  return { tls };
+}
+
+/** Does what a setting asks for; where that fails, the error names the setting and the system's reason in one line. */
+function naming<T>(variable: string, words: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new ConfigError(`${variable} ${words}${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function cannotListen(error: unknown): unknown {
+  const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  if (inUse) return new ConfigError('PORT is in use by another process', { cause: error });
+  return new ConfigError(`HOST or PORT cannot be listened on${reasonOf(error)}`, { cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
 }
 
 function listeningUrl({ address, family, port }: AddressInfo, tls: boolean): string {

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { queryWords, rank } from './rank.ts';
-
-const tool = (name: string, description = '') => ({ id: name, name, description });
+import { queryWords, scoreOf } from './rank.ts';
 
 describe('queryWords', () => {
   it('takes names apart and forgets case and repetition', () => {
@@ -15,21 +13,13 @@ describe('queryWords', () => {
   });
 });
 
-describe('rank', () => {
-  it('puts names before descriptions and more words before fewer', () => {
-    const tools = [
-      tool('other', 'nothing of it'),
-      tool('find_place', 'weather there'),
-      tool('weatherNow', 'tells it'),
-      tool('weather_report', 'the weather of a place'),
-    ];
-    expect(
-      rank(tools, queryWords('Weather place')).map(({ summary, score }) => [summary.name, score]),
-    ).toEqual([
-      ['weather_report', 4],
-      ['find_place', 3],
-      ['weatherNow', 2],
-      ['other', 0],
-    ]);
+describe('scoreOf', () => {
+  it.each([
+    ['weather_report', 'the weather of a place', 4],
+    ['find_place', 'weather there', 3],
+    ['weatherNow', 'tells it', 2],
+    ['other', 'nothing of it', 0],
+  ])('counts names before descriptions and each word once: %s', (name, description, score) => {
+    expect(scoreOf({ name, description }, queryWords('Weather place'))).toBe(score);
   });
 });

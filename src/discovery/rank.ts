@@ -1,6 +1,5 @@
 /** What a tool is ranked by. */
 interface Ranked {
-  readonly id: string;
   readonly name: string;
   readonly description: string;
 }
@@ -16,23 +15,16 @@ export function queryWords(text: string): string[] {
   return [...wordsOf(text)].slice(0, MAX_WORDS);
 }
 
-/** Scores tools by how many of the words they have, best first; equals keep their order. */
-export function rank<T extends Ranked>(
-  tools: readonly T[],
-  words: readonly string[],
-): { summary: T; score: number }[] {
-  return tools
-    .map((summary) => {
-      const name = wordsOf(summary.name);
-      const description = wordsOf(summary.description);
-      let score = 0;
-      for (const word of words) {
-        if (name.has(word)) score += NAME_WEIGHT;
-        if (description.has(word)) score += DESCRIPTION_WEIGHT;
-      }
-      return { summary, score };
-    })
-    .sort((a, b) => b.score - a.score);
+/** How well a tool fits: by how many of the words its name and its description have. */
+export function scoreOf(tool: Ranked, words: readonly string[]): number {
+  const name = wordsOf(tool.name);
+  const description = wordsOf(tool.description);
+  let score = 0;
+  for (const word of words) {
+    if (name.has(word)) score += NAME_WEIGHT;
+    if (description.has(word)) score += DESCRIPTION_WEIGHT;
+  }
+  return score;
 }
 
 function wordsOf(text: string): Set<string> {

@@ -1,12 +1,18 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../db/database.ts';
+import { takeTurns } from '../take-turns.ts';
 import type { Tool } from '../tools/tool.ts';
-import { findSummaries, findTools, pageOfSummaries, type ToolSummary } from '../tools/tool-store.ts';
-import { queryWords, rank } from './rank.ts';
+import {
+  findSummaries,
+  findTools,
+  type Page,
+  pageOfSummaries,
+  type ToolSummary,
+} from '../tools/tool-store.ts';
+import { queryWords, scoreOf } from './rank.ts';
 
 /** Rows looked at in one go: the event loop is free in between. */
-const SLICE = 500;
+const SLICE = 100;
 
 const MAX_FOUND = 10;
 
@@ -18,36 +24,40 @@ export async function searchTools(
   context: { readonly database: Database },
   caller: Caller,
   search: { query: string; ids: readonly string[] },
+  signal: AbortSignal,
 ): Promise<Tool[]> {
   const { database } = context;
   const words = queryWords(search.query);
-  if (search.ids.length > 0) {
-    const summaries = await findSummaries(database, search.ids, caller.userId);
-    return inOrder(rank(summaries, words), await findTools(database, search.ids, caller.userId));
-  }
-  if (words.length === 0) return [];
+  const nextTurn = takeTurns();
+  let best: Scored[] = [];
 
-  let best: { summary: ToolSummary; score: number }[] = [];
-  for (const ownerId of caller.userId === null ? [null] : [null, caller.userId]) {
-    let after: string | undefined = '';
-    while (after !== undefined) {
-      const slice: ToolSummary[] = await pageOfSummaries(database, {
-        ownerId,
-        after,
-        toolType: undefined,
-        limit: SLICE,
-      });
-      const found = rank(slice, words).filter(({ score }) => score > 0);
-      best = [...best, ...found].sort((a, b) => b.score - a.score).slice(0, MAX_FOUND);
-      after = slice.length < SLICE ? undefined : slice.at(-1)?.name;
-      if (after !== undefined) await nextTurn();
+  const consider = async (summaries: readonly ToolSummary[], least: number, most: number) => {
+    const scored = [...best];
+    for (const { id, name, description } of summaries) {
+      await nextTurn();
+      signal.throwIfAborted();
+      const score = scoreOf({ name, description }, words);
+      if (score >= least) scored.push({ id, score });
+    }
+    best = scored.sort((a, b) => b.score - a.score).slice(0, most);
+  };
+
+  if (search.ids.length > 0) {
+    await consider(await findSummaries(database, search.ids, caller.userId), 0, search.ids.length);
+  } else if (words.length > 0) {
+    for (const ownerId of caller.userId === null ? [null] : [null, caller.userId]) {
+      let after: string | undefined = '';
+      while (after !== undefined) {
+        const page: Page = { ownerId, after, toolType: undefined, limit: SLICE };
+        const slice: ToolSummary[] = await pageOfSummaries(database, page);
+        await consider(slice, 1, MAX_FOUND);
+        after = slice.length < SLICE ? undefined : slice.at(-1)?.name;
+      }
     }
   }
-  const ids = best.map(({ summary }) => summary.id);
-  return ids.length === 0 ? [] : inOrder(best, await findTools(database, ids, caller.userId));
+  const ids = best.map(({ id }) => id);
+  const tools = new Map((await findTools(database, ids, caller.userId)).map((tool) => [tool.id, tool]));
+  return ids.flatMap((id) => tools.get(id) ?? []);
 }
 
-function inOrder(ranked: readonly { summary: { id: string } }[], tools: readonly Tool[]): Tool[] {
-  const byId = new Map(tools.map((tool) => [tool.id, tool]));
-  return ranked.flatMap(({ summary }) => byId.get(summary.id) ?? []);
-}
+type Scored = { readonly id: string; readonly score: number };

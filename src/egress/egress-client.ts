@@ -4,7 +4,7 @@ import { checkUrl, type EgressAllow } from './address-policy.ts';
 import { checkHeader, checkMethod } from './check-request.ts';
 import { EgressError } from './egress-error.ts';
 import { type EgressResponse, runExchange } from './exchange.ts';
-import { type Resolve, systemResolve } from './lookup.ts';
+import { createSystemResolve, type Resolve } from './lookup.ts';
 import { type Connect, createPinnedConnect } from './pinned-connect.ts';
 import { ACCEPTED_ENCODINGS } from './response-body.ts';
 
@@ -34,7 +34,7 @@ export interface EgressClient {
 
 export interface EgressClientOptions {
   allow: EgressAllow;
-  /** All addresses of a name; the system's resolution when left out. */
+  /** All addresses of a name; those that the system's name servers give when left out. */
   resolve?: Resolve;
   /** Requests beyond it wait for a free connection. */
   connectionsPerOrigin?: number;
@@ -48,6 +48,7 @@ export interface EgressClientOptions {
 /** The one way out of the service: address policy, pinned connections, limits. Proxy variables are not read. */
 export function createEgressClient(options: EgressClientOptions): EgressClient {
   const { allow, connect, connectTimeoutMs = 5000, connectionsPerOrigin = 256 } = options;
+  const system = createSystemResolve(allow.length > 0);
   const agent = new Agent({
     connections: connectionsPerOrigin,
     pipelining: 1,
@@ -59,7 +60,7 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
     bodyTimeout: 0,
     connect: createPinnedConnect({
       allow,
-      resolve: options.resolve ?? systemResolve,
+      resolve: options.resolve ?? system.resolve,
       timeoutMs: connectTimeoutMs,
       onDial: options.onDial ?? (() => {}),
       ...(connect === undefined ? {} : { connect }),
@@ -83,6 +84,7 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
     },
     async close() {
       closing.abort();
+      system.cancel();
       await agent.destroy();
     },
   };

@@ -1,13 +1,34 @@
-import { lookup } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { EgressError } from './egress-error.ts';
 
 /** All addresses of a host name. */
 export type Resolve = (hostname: string) => Promise<string[]>;
 
-/** The system's own resolution (hosts file included), in the order it gives. */
-export async function systemResolve(hostname: string): Promise<string[]> {
-  const answers = await lookup(hostname, { all: true, order: 'verbatim' });
-  return answers.map(({ address }) => address);
+/**
+ * Asks the name servers of the system. Not by its own resolution, which keeps one of a few threads for each name: some
+ * names whose servers are silent would then stop everybody else's calls, and the end of the process.
+ *
+ * @param privateNames whether names that no name server knows are looked up by the system too, hosts file included: for
+ * installations that have opened private addresses.
+ */
+export function createSystemResolve(privateNames: boolean): { resolve: Resolve; cancel(): void } {
+  const resolver = new Resolver({ timeout: 2000, tries: 2 });
+  return {
+    async resolve(hostname) {
+      const [v4, v6] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+      const addresses = [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+      if (addresses.length > 0) return addresses;
+      const failure = v4.status === 'rejected' ? v4.reason : undefined;
+      if (!privateNames || isTimeout(failure)) throw failure;
+      const answers = await lookup(hostname, { all: true, order: 'verbatim' });
+      return answers.map(({ address }) => address);
+    },
+    cancel: () => resolver.cancel(),
+  };
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ETIMEOUT';
 }
 
 /**

@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import type { Caller } from '../caller.ts';
+import { clip } from '../clip.ts';
 import type { Database } from '../db/database.ts';
 import type { EgressClient } from '../egress/egress-client.ts';
 import type { Encryption } from '../encryption.ts';
 import { ServiceError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import { type CompiledSchema, compileSchema, describeFault } from '../json-schema/compile-schema.ts';
+import { type CompiledSchema, compileSchema } from '../json-schema/compile-schema.ts';
 import type { LruCache } from '../lru-cache.ts';
 import type { Metrics } from '../metrics.ts';
+import { takeTurns } from '../take-turns.ts';
 import type { Tool } from '../tools/tool.ts';
 import {
   CallError,
@@ -17,8 +19,8 @@ import {
   type InternalFunction,
   type ToolCall,
 } from './call.ts';
+import { checkArguments } from './check-arguments.ts';
 import { withDeadline } from './deadline.ts';
-import { findNonFinite } from './non-finite.ts';
 import { resolveTools } from './resolve-tools.ts';
 import { runWebhook, type WebhookExecution } from './run-webhook.ts';
 
@@ -38,11 +40,21 @@ export interface ExecutionContext {
     /** For a whole call, in milliseconds. */
     readonly timeoutMs: number;
     readonly responseBytes: number;
+    /** For the outputs of all calls of a request together. */
+    readonly outputBytes: number;
   };
 }
 
+/** Calls of one request that run at the same time; the others wait for them. */
+const MAX_PARALLEL_CALLS = 256;
+
 /** How a tool runs, and the check of its arguments. */
-export type PreparedTool = { readonly schema: CompiledSchema; readonly execution: Execution };
+export type PreparedTool = {
+  readonly schema: CompiledSchema;
+  readonly execution: Execution;
+  /** Characters of the definition that it was made of. */
+  readonly size: number;
+};
 type Execution = WebhookExecution | { readonly type: 'internal_function' };
 
 /**
@@ -58,10 +70,7 @@ export async function executeCalls(
   { signal, requestId }: { signal: AbortSignal; requestId: string },
 ): Promise<CallResult[]> {
   const { callsPerRequest } = context.limits;
-  if (calls.length > callsPerRequest) {
-    const message = `tool_calls must have no more than ${callsPerRequest} entries (MAX_CALLS_PER_REQUEST).`;
-    throw new ServiceError('invalid_argument', message, { fields: { tool_calls: [message] } });
-  }
+  if (calls.length > callsPerRequest) throw tooManyCalls(callsPerRequest);
   // Each call listens for the end of the request; Node would take so many listeners for a leak.
   setMaxListeners(0, signal);
   const tools = await resolveTools(
@@ -69,22 +78,60 @@ export async function executeCalls(
     caller,
     calls.map(({ name }) => name),
   );
-  return Promise.all(
-    calls.map(async (call) => {
-      const start = performance.now();
-      const tool = tools.get(call.name);
-      const outcome = tool
-        ? await executeCall(context, tool, call, { caller, requestId, signal })
-        : toolNotFound(call.name);
-      const durationMs = performance.now() - start;
-      context.metrics.execution(
-        { kind: tool ? kindOf(tool) : 'none', outcome: outcome.errorCode ?? 'success' },
-        durationMs / 1000,
+  const budget = { bytes: context.limits.outputBytes };
+  const results: CallResult[] = [];
+  const waiting = calls.entries();
+  const nextTurn = takeTurns();
+  // Each of these takes call after call: so many run at once, and compiling and checking never holds up other requests.
+  const work = async () => {
+    for (const [index, call] of waiting) {
+      await nextTurn();
+      results[index] = await runCall(
+        context,
+        tools.get(call.name),
+        call,
+        { caller, requestId, signal },
+        budget,
       );
-      return { toolCallId: call.id, name: call.name, ...outcome, durationMs: Math.round(durationMs) };
-    }),
-  );
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(calls.length, MAX_PARALLEL_CALLS) }, work));
+  return results;
 }
+
+/** A request has more calls than allowed. */
+export function tooManyCalls(limit: number): ServiceError {
+  const message = `tool_calls must have no more than ${limit} entries (MAX_CALLS_PER_REQUEST).`;
+  return new ServiceError('invalid_argument', message, { fields: { tool_calls: [message] } });
+}
+
+/** What the outputs of one request may still amount to. */
+type Budget = { bytes: number };
+
+async function runCall(
+  context: ExecutionContext,
+  tool: Tool | undefined,
+  call: ToolCall,
+  scope: CallScope,
+  budget: Budget,
+): Promise<CallResult> {
+  const start = performance.now();
+  let outcome = tool ? await executeCall(context, tool, call, scope) : toolNotFound(call.name);
+  if (outcome.output.length > budget.bytes) outcome = TOO_MUCH;
+  budget.bytes -= outcome.output.length;
+  const durationMs = performance.now() - start;
+  context.metrics.execution(
+    { kind: tool ? kindOf(tool) : 'none', outcome: outcome.errorCode ?? 'success' },
+    durationMs / 1000,
+  );
+  return { toolCallId: call.id, name: call.name, ...outcome, durationMs: Math.round(durationMs) };
+}
+
+const TOO_MUCH: CallOutcome = {
+  status: 'error',
+  output: 'The outputs of all calls of this request together are too large. Call fewer tools at once.',
+  errorCode: 'response_too_large',
+};
 
 async function executeCall(
   context: ExecutionContext,
@@ -104,6 +151,7 @@ async function executeCall(
     return { status: 'success', output };
   } catch (error) {
     if (error instanceof CallError) return { status: 'error', output: error.message, errorCode: error.code };
+    if (scope.signal.aborted || isTimeout(error)) return ended(error);
     context.logFault(error, { requestId: scope.requestId, toolId: tool.id });
     return { status: 'error', output: 'The tool failed by an internal error.', errorCode: 'internal' };
   }
@@ -122,7 +170,9 @@ async function run(
     case 'internal_function': {
       const internal = context.internalFunctions.get(tool.pointer ?? '');
       if (!internal) throw new CallError('internal', 'The function that this tool runs is not there.');
-      return JSON.stringify(await internal(input, scope));
+      const output = JSON.stringify(await internal(input, scope));
+      if (output.length <= context.limits.responseBytes) return output;
+      throw new CallError('response_too_large', 'The answer of this tool is too large. Ask for less.');
     }
     default:
       return execution satisfies never;
@@ -131,25 +181,28 @@ async function run(
 
 function prepare(tool: Tool): PreparedTool {
   const definition = JSON.parse(tool.definition) as { parameters: JsonObject; execution: Execution };
-  return { schema: compileSchema(definition.parameters), execution: definition.execution };
+  return {
+    schema: compileSchema(definition.parameters),
+    execution: definition.execution,
+    size: tool.definition.length,
+  };
 }
 
-function checkArguments(schema: CompiledSchema, input: JsonObject): void {
-  const nonFinite = findNonFinite(input);
-  if (nonFinite !== undefined) {
-    throw new CallError('invalid_arguments', `Invalid arguments. ${nonFinite}: expected a finite number.`);
-  }
-  const faults = schema.validate(input);
-  if (faults.length === 0) return;
-  const words = faults.map(describeFault).join('; ');
-  throw new CallError('invalid_arguments', `Invalid arguments. ${words}. Correct them and call again.`);
+/** An internal function was stopped by its signal. */
+function ended(error: unknown): CallOutcome {
+  return isTimeout(error)
+    ? { status: 'error', output: 'The tool did not end in time.', errorCode: 'timeout' }
+    : { status: 'error', output: 'The call was canceled.', errorCode: 'canceled' };
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
 }
 
 function toolNotFound(name: string): CallOutcome {
-  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   return {
     status: 'error',
-    output: `There is no tool named "${shown}". Call one of the tools that you were given, by its exact name.`,
+    output: `There is no tool named "${clip(name, 100)}". Call one of the tools that you were given, by its exact name.`,
     errorCode: 'tool_not_found',
   };
 }

@@ -25,7 +25,7 @@ interface WebhookContext {
 }
 
 /** Secrets shorter than this are not looked for in answers: they would be found everywhere. */
-const MIN_MASKED_LENGTH = 8;
+const MIN_MASKED_LENGTH = 4;
 
 const CODES: Record<EgressError['reason'], CallErrorCode> = {
   forbidden: 'forbidden_address',
@@ -107,11 +107,19 @@ function maskSecrets(text: string, secrets: Secrets): string {
   let masked = text;
   for (const secret of Object.values(secrets)) {
     if (secret.length < MIN_MASKED_LENGTH) continue;
-    masked = masked
-      .replaceAll(secret, SECRET_MASK)
-      .replaceAll(JSON.stringify(secret).slice(1, -1), SECRET_MASK);
+    masked = masked.replace(spellingsOf(secret), SECRET_MASK);
   }
   return masked;
+}
+
+/** A secret in every way that JSON text may spell it: each character as it is, after a backslash, or as \uXXXX. */
+function spellingsOf(secret: string): RegExp {
+  const spellings = Array.from(secret, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, '0');
+    const hex = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+    return `(?:\\\\?${character.replace(/[^A-Za-z0-9]/, '\\$&')}|\\\\u${hex})`;
+  });
+  return new RegExp(spellings.join(''), 'g');
 }
 
 function isJson(text: string): boolean {

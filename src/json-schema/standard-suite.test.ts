@@ -32,7 +32,7 @@ const EXCEPTIONS: Record<string, Record<string, string>> = {
   },
 };
 
-/** Tests of `idn-hostname` in both drafts that do not hold. */
+/** Tests of `idn-hostname` in both drafts that need not hold: it depends on the tables of Node's ICU. */
 const HOST_NAME_EXCEPTIONS: Record<string, string> = {
   'zero width non-joiner must pass at every occurrence': TABLES,
   'A-label that decodes to a disallowed code point is invalid': TABLES,
@@ -75,8 +75,8 @@ describe(`the standard's test suite${dataNote}`, () => {
           failing.add(isHostName ? description : group.file);
         }
       }
-      const excepted = [...Object.keys(EXCEPTIONS[draft] ?? {}), ...Object.keys(HOST_NAME_EXCEPTIONS)];
-      expect([...failing].sort()).toEqual(excepted.sort());
+      const unexpected = [...failing].filter((name) => !Object.hasOwn(HOST_NAME_EXCEPTIONS, name));
+      expect(unexpected.sort()).toEqual(Object.keys(EXCEPTIONS[draft] ?? {}).sort());
     });
   }
 });

@@ -16,7 +16,7 @@ export function testToolsContext(database: Database, overrides: Partial<ToolsCon
     now: () => time++,
     checkUrl: () => undefined,
     internalFunctions: new Set(['test.function']),
-    limits: { toolsPerUser: 100, definitionBytes: 65_536 },
+    limits: { toolsPerUser: 100, definitionBytes: 65_536, answerBytes: 1_000_000 },
     ...overrides,
   };
 }

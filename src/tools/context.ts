@@ -15,5 +15,7 @@ export interface ToolsContext {
     readonly toolsPerUser: number;
     /** Bytes of a definition as JSON text in UTF-8. */
     readonly definitionBytes: number;
+    /** Bytes of all definitions in one answer. */
+    readonly answerBytes: number;
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { getOwn, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
+import { clip } from '../clip.ts';
+import { getOwn, isJsonObject, type JsonObject, type JsonValue, jsonTypeOf } from '../json.ts';
 import { compileSchema, SchemaError } from '../json-schema/compile-schema.ts';
 import type { ToolsContext } from './context.ts';
 
@@ -8,6 +9,9 @@ import type { ToolsContext } from './context.ts';
  * protobuf's readers in other languages take no more than 100.
  */
 const MAX_DEPTH = 30;
+
+/** JSON values in a definition, objects and lists included. */
+const MAX_VALUES = 20_000;
 
 const MUST_HAVE = "Definition must contain 'name', 'description', and 'parameters' keys.";
 const MUST_EXECUTE = "Definition must contain an 'execution' block.";
@@ -64,6 +68,7 @@ const internalFunctionSchema = z
   .looseObject({
     type: z.literal('internal_function'),
     pointer: z.string("Internal function execution requires a 'pointer'."),
+    authentication: z.never("Internal functions take no 'authentication'.").optional(),
   })
   .meta({ description: 'A function of the service itself; for system tools.' });
 
@@ -171,8 +176,10 @@ function findParametersFault(parameters: JsonObject): string | undefined {
 /** Finds text that cannot be stored or shown everywhere, and nesting that other readers of JSON would refuse. */
 function findUnfit(definition: JsonObject): string | undefined {
   const waiting: { value: JsonValue; depth: number }[] = [{ value: definition, depth: 1 }];
+  let values = 0;
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { value, depth } = next;
+    if (++values > MAX_VALUES) return `Definition must not hold more than ${MAX_VALUES} values.`;
     if (typeof value === 'string') {
       if (!isFitText(value)) return UNFIT_TEXT;
     } else if (typeof value === 'number') {
@@ -180,10 +187,12 @@ function findUnfit(definition: JsonObject): string | undefined {
       if (!Number.isFinite(value)) return 'Definition must not contain numbers beyond the range of a double.';
     } else if (typeof value === 'object' && value !== null) {
       if (depth > MAX_DEPTH) return `Definition must not be nested more than ${MAX_DEPTH} levels deep.`;
-      for (const [key, child] of Object.entries(value)) {
-        if (!isFitText(key)) return UNFIT_TEXT;
+      const isList = Array.isArray(value);
+      if (isList && value.length > MAX_VALUES)
+        return `Definition must not hold more than ${MAX_VALUES} values.`;
+      if (!isList && !Object.keys(value).every(isFitText)) return UNFIT_TEXT;
+      for (const child of isList ? value : Object.values(value))
         waiting.push({ value: child, depth: depth + 1 });
-      }
     }
   }
   return undefined;
@@ -202,6 +211,6 @@ function invalidType(type: unknown, allowed: readonly string[]): string {
 
 /** A stranger's value within a message: short, whatever it is. */
 function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null');
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  if (typeof value === 'string') return clip(value);
+  return typeof value === 'object' && value !== null ? jsonTypeOf(value) : String(value ?? null);
 }

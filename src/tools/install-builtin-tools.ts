@@ -30,7 +30,10 @@ export async function installBuiltinTools(
   if (missing.length === 0) return [];
   return database.transaction(async (transaction) => {
     const refused: string[] = [];
+    // Another process may have been at it.
+    const meanwhile = await findBuiltins(database, transaction);
     for (const { pointer, name, toolType, description, parameters } of missing) {
+      if (meanwhile.has(pointer)) continue;
       const now = new Date(context.now());
       const stored = await insertTool(database, transaction, {
         id: randomUUID(),

@@ -1,20 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Caller } from '../caller.ts';
 import { invalidField } from '../errors.ts';
+import { takeTurns } from '../take-turns.ts';
 import type { ToolsContext } from './context.ts';
 import { isFitText } from './definition.ts';
 import type { Tool, ToolType } from './tool.ts';
-import { findTools, type Page, pageOfSummaries, pageOfTools } from './tool-store.ts';
+import { findTools, type Page, pageOfSummaries, pageOfTools, type ToolSummary } from './tool-store.ts';
 
 /** Most tools in one answer, and as many as there are without a `limit`. */
 export const MAX_PAGE = 1000;
 
 /** A page ends early when its definitions reach this many characters: an answer stays of a size that can be held. */
-const MAX_PAGE_CHARACTERS = 8 * 1024 * 1024;
+const MAX_PAGE_CHARACTERS = 4 * 1024 * 1024;
 
 /** Rows read from the database in one go: the event loop is free in between. */
 const SLICE = 100;
-const SUMMARY_SLICE = 500;
+const SUMMARY_SLICE = 100;
 
 const MAX_SEARCH_CHARACTERS = 1000;
 
@@ -90,10 +91,13 @@ async function searchSlice(
   words: readonly string[],
 ): Promise<Slice> {
   const summaries = await pageOfSummaries(database, page);
-  const hits = summaries.filter(({ name, description }) => {
-    const text = foldCase(`${name}\n${description}`);
-    return words.every((word) => text.includes(word));
-  });
+  const nextTurn = takeTurns();
+  const hits: ToolSummary[] = [];
+  for (const summary of summaries) {
+    await nextTurn();
+    const text = foldCase(`${summary.name}\n${summary.description}`);
+    if (words.every((word) => text.includes(word))) hits.push(summary);
+  }
   const found =
     hits.length === 0
       ? []

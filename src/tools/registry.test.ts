@@ -69,7 +69,9 @@ describe('the registry', () => {
 
   it('never owns more tools than allowed, in however many requests at once', async () => {
     await using database = openTestDatabase();
-    const context = testToolsContext(database, { limits: { toolsPerUser: 2, definitionBytes: 65_536 } });
+    const context = testToolsContext(database, {
+      limits: { toolsPerUser: 2, definitionBytes: 65_536, answerBytes: 1_000_000 },
+    });
     const outcomes = await Promise.allSettled(
       ['a', 'b', 'c', 'd'].map((name) => createTool(context, ALICE, webhookInput(name))),
     );
@@ -192,10 +194,12 @@ describe('listTools', () => {
 
   it('ends a page before it grows past what can be held', async () => {
     await using database = openTestDatabase();
-    const context = testToolsContext(database, { limits: { toolsPerUser: 100, definitionBytes: 4_000_000 } });
+    const context = testToolsContext(database, {
+      limits: { toolsPerUser: 100, definitionBytes: 4_000_000, answerBytes: 1_000_000 },
+    });
     for (const name of ['a', 'b', 'c', 'd']) {
       const input = webhookInput(name);
-      input.definition.description = 'x'.repeat(3_000_000);
+      input.definition.description = 'x'.repeat(1_500_000);
       await createTool(context, ALICE, input);
     }
     const page = await listTools(context, ALICE, {});

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { clip } from '../clip.ts';
 import { type FieldErrors, ServiceError } from '../errors.ts';
 import { isJsonObject, jsonTypeOf } from '../json.ts';
 import type { ToolsContext } from './context.ts';
@@ -30,7 +31,7 @@ const toolTypeSchema = z.enum(toolTypes, {
   error: ({ input }) =>
     input === null
       ? NOT_NULL
-      : `"${typeof input === 'string' ? input : JSON.stringify(input)}" is not a valid choice.`,
+      : `"${typeof input === 'object' ? jsonTypeOf(input) : clip(String(input))}" is not a valid choice.`,
 });
 
 /** What a caller may write of a tool. Everything else in the input is ignored. */

@@ -19,6 +19,9 @@ export type ToolRecord = Tool & Pick<ToolRow, 'secrets' | 'description'>;
 /** A change of a tool: what is not in it stays. */
 export type ToolChangeRecord = Tool & Partial<Pick<ToolRow, 'secrets' | 'description'>>;
 
+/** So much of a description is searched: what a tool does is said at its beginning. */
+const MAX_SEARCHED_CHARACTERS = 4096;
+
 /** What a search looks at. */
 export type ToolSummary = Pick<ToolRow, 'id' | 'name' | 'description'>;
 
@@ -55,7 +58,13 @@ const queries = preparedOnce((database, handle) => {
   // Not the secrets: only a call needs them.
   const { secrets, description, ...columns } = getTableColumns(tools);
   const version = { id: tools.id, revision: tools.revision };
-  const summary = { id: tools.id, name: tools.name, description };
+  const summary = {
+    id: tools.id,
+    name: tools.name,
+    description: sql<string>`substr(${description}, 1, ${sql.raw(String(MAX_SEARCHED_CHARACTERS))})`.as(
+      'searched',
+    ),
+  };
   const count = { count: sql<number>`count(*)`.mapWith(Number) };
 
   const select = handle.select(columns).from(tools);
@@ -225,8 +234,11 @@ export async function countOwnedTools(database: Database, owner: string, handle:
 }
 
 /** The fixed pointers of the built-in tools that are installed. */
-export async function findBuiltins(database: Database): Promise<Set<string | null>> {
-  return new Set((await queries(database).builtins()).map((row) => row.builtin));
+export async function findBuiltins(
+  database: Database,
+  handle: Handle = database.read,
+): Promise<Set<string | null>> {
+  return new Set((await queries(database, handle).builtins()).map((row) => row.builtin));
 }
 
 /** Stores a new tool. @returns false, and nothing is stored, when its owner has a tool of that name. */

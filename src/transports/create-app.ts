@@ -50,7 +50,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
 
   app.addHook('onRequest', (request, reply, done) => {
-    flights.board(reply.raw);
+    flights.board(request.raw, reply.raw);
     describe(request, reply);
     if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
     done();

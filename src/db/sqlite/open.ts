@@ -1,16 +1,28 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { is, Placeholder, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
+import { ServiceError } from '../../errors.ts';
 import { packageRoot } from '../../package-root.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
 import { type Connection, Sqlite } from './driver.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
-/** How long a statement waits for another process's write before it fails, in milliseconds. */
-const BUSY_TIMEOUT_MS = 5000;
+/** How long a statement holds the event loop while another process writes, in milliseconds. */
+const BUSY_TIMEOUT_MS = 20;
+
+/** How long a transaction waits for another process's before it fails, and how long it sleeps in between. */
+const BUSY_LIMIT_MS = 5000;
+const BUSY_SLEEP_MS = 10;
+
+/** How often a migration is tried again: another process may be at the same one. */
+const MIGRATION_ATTEMPTS = 100;
+
+/** The database cannot take a change now; nothing is wrong with the change. */
+const UNAVAILABLE = /^SQLITE_(?:BUSY|FULL|IOERR|READONLY|CANTOPEN)/;
 
 /**
  * Opens a SQLite file, made with its folder where there is none, and brings it to the current schema.
@@ -22,7 +34,7 @@ const BUSY_TIMEOUT_MS = 5000;
 export function openSqlite(file: string): Database {
   mkdirSync(dirname(file), { recursive: true });
   const writer = connect(file);
-  migrate(drizzle(writer), { migrationsFolder: join(packageRoot, 'drizzle', 'sqlite') });
+  migrateOnce(writer);
   const reader = connect(file);
   reader.pragma('query_only = on');
   const mutex = createMutex();
@@ -36,25 +48,22 @@ export function openSqlite(file: string): Database {
     read: drizzle(reader) as unknown as Handle,
     transaction: (work) =>
       mutex.run(async () => {
-        writer.exec('begin immediate');
         try {
+          await begin(writer);
           const result = await work(transactionHandle);
           writer.exec('commit');
           return result;
         } catch (error) {
           if (writer.inTransaction) writer.exec('rollback');
-          throw error;
+          if (!UNAVAILABLE.test(codeOf(error))) throw error;
+          throw new ServiceError('unavailable', 'The database cannot take changes now. Try again.', {
+            cause: error,
+          });
         }
       }),
     prepare: (handle, _name, query) => prepareRaw(handle === transactionHandle ? writer : reader, query),
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
-    isUniqueViolation: (error) => {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      return (
-        cause instanceof Sqlite.SqliteError &&
-        (cause.code === 'SQLITE_CONSTRAINT_UNIQUE' || cause.code === 'SQLITE_CONSTRAINT_PRIMARYKEY')
-      );
-    },
+    isUniqueViolation: (error) => /^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)$/.test(codeOf(error)),
     check: async () => {
       alive.get();
     },
@@ -64,6 +73,44 @@ export function openSqlite(file: string): Database {
         writer.close();
       }),
   };
+}
+
+/** Begins a transaction that may write. Waits for another process's without holding the event loop. */
+async function begin(connection: Connection): Promise<void> {
+  for (const start = performance.now(); ; ) {
+    try {
+      connection.exec('begin immediate');
+      return;
+    } catch (error) {
+      const busy = codeOf(error).startsWith('SQLITE_BUSY');
+      if (!busy || performance.now() - start > BUSY_LIMIT_MS) throw error;
+    }
+    await sleep(BUSY_SLEEP_MS);
+  }
+}
+
+/**
+ * Brings a database to the current schema. Drizzle looks at what is applied before it takes any lock, so processes that
+ * start together get into each other's way: whoever does tries again, and finds the work done.
+ */
+function migrateOnce(connection: Connection): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      migrate(drizzle(connection), { migrationsFolder: join(packageRoot, 'drizzle', 'sqlite') });
+      return;
+    } catch (error) {
+      if (connection.inTransaction) connection.exec('rollback');
+      if (attempt === MIGRATION_ATTEMPTS) throw error;
+      // Before anything is served: nobody waits for the event loop yet.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_SLEEP_MS);
+    }
+  }
+}
+
+/** SQLite's code of an error, or of what drizzle wrapped. */
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Sqlite.SqliteError ? cause.code : '';
 }
 
 /**

@@ -125,7 +125,9 @@ describe('calls', () => {
     expect((await run(send, { name: 'strict' }))[2]).toBe('invalid_arguments');
     const body = '{"tool_calls":[{"name":"strict","arguments":{"count":1e400}}]}';
     const { json } = await send<{ results: CallResult[] }>('POST', EXECUTE_PATH, { body });
-    expect(json.results[0]?.output).toBe('Invalid arguments. /count: expected a finite number.');
+    expect(json.results[0]?.output).toBe(
+      'Invalid arguments. /count: expected a finite number. Correct them and call again.',
+    );
     expect(webhook.requests).toEqual([]);
     expect((await run(send, { name: 'strict', arguments: { count: 1 } }))[0]).toBe('success');
   });

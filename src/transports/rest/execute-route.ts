@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
-import { type ExecutionContext, executeCalls } from '../../execution/execute-calls.ts';
+import { type ExecutionContext, executeCalls, tooManyCalls } from '../../execution/execute-calls.ts';
 import type { JsonObject } from '../../json.ts';
 import { isJsonObject } from '../../json.ts';
 import { notADictionary } from '../../tools/tool-input.ts';
@@ -42,7 +42,7 @@ export const executeInputSchema = z
 export function registerExecuteRoute(app: FastifyInstance, context: ExecutionContext): void {
   app.post('/ms7/api/v1/execute/', async (request, reply) => {
     const user = userOf(request);
-    const calls = readCalls(readInput(request));
+    const calls = readCalls(readInput(request), context.limits.callsPerRequest);
     const signal = goneSignal(reply);
     const results = await executeCalls(context, user, calls, { signal, requestId: request.id });
     return {
@@ -58,8 +58,9 @@ export function registerExecuteRoute(app: FastifyInstance, context: ExecutionCon
   });
 }
 
-function readCalls(body: unknown) {
+function readCalls(body: unknown, maxCalls: number) {
   if (!isJsonObject(body)) throw notADictionary(body);
+  if (Array.isArray(body.tool_calls) && body.tool_calls.length > maxCalls) throw tooManyCalls(maxCalls);
   const parsed = executeInputSchema.safeParse(body);
   if (parsed.success) {
     return parsed.data.tool_calls.map(({ timeout_ms: timeoutMs, ...call }) => ({ ...call, timeoutMs }));

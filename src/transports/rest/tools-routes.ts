@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { clip } from '../../clip.ts';
 import { invalidField } from '../../errors.ts';
 import { type ExpectedEtag, getTool, getToolToChange, toolNotFound } from '../../tools/access.ts';
 import type { ToolsContext } from '../../tools/context.ts';
@@ -146,6 +147,6 @@ function toolTypeOf(value: string | string[] | undefined): ToolType | undefined 
   const text = single('tool_type', value);
   if (text === undefined) return undefined;
   const toolType = toolTypes.find((known) => known === text);
-  if (!toolType) throw invalidField('tool_type', `"${text.slice(0, 60)}" is not a valid choice.`);
+  if (!toolType) throw invalidField('tool_type', `"${clip(text)}" is not a valid choice.`);
   return toolType;
 }

@@ -1,5 +1,9 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { clip } from '../../clip.ts';
 import { type ErrorCode, ServiceError } from '../../errors.ts';
+
+/** Characters of an error's words: clients take no more than 8 KiB of headers, where gRPC puts them percent-encoded. */
+const MAX_MESSAGE = 1000;
 
 /** The status of each kind of refusal. A code without a line here does not compile. */
 const STATUS: Record<ErrorCode, Code> = {
@@ -24,7 +28,7 @@ export function toConnectError(error: unknown, logFault: (error: unknown) => voi
   if (error instanceof ConnectError) return error;
   if (error instanceof ServiceError) {
     if (error.cause) logFault(error.cause);
-    return new ConnectError(error.message, STATUS[error.code]);
+    return new ConnectError(clip(error.message, MAX_MESSAGE), STATUS[error.code]);
   }
   // A signal's reason: the client went away, or its deadline is over.
   if (error instanceof DOMException && error.name === 'AbortError') {

@@ -91,7 +91,7 @@ describe.each(oldProtocols)('Calls by $name', (protocol) => {
 
 test('an argument that JSON cannot carry is refused', async () => {
   await using echo = await startEchoTool();
-  const words = 'Invalid arguments. /list/0/a~1b: expected a finite number.';
+  const words = 'Invalid arguments. /list/0/a~1b: expected a finite number. Correct them and call again.';
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
     const calls = [{ name: 'echo', arguments: { list: [{ 'a/b': value }] } }, { name: 'echo' }];
     const { results } = await execute(protocols[0] as Protocol, calls, { token: echo.token });

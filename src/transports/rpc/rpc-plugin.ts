@@ -50,8 +50,10 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
   app.decorateRequest('rpc', null);
   await app.register(async (scope) => {
     scope.addHook('onRequest', (request, _reply, done) => {
-      // HTTP/1.0 knows no Host, which Connect makes its URLs of.
-      request.raw.headers.host ??= 'localhost';
+      // Connect makes URLs of the authority, which HTTP/1.0 does not know and strangers may misspell.
+      const { headers } = request.raw;
+      const name = request.raw.httpVersionMajor === 2 && headers[':authority'] ? ':authority' : 'host';
+      if (!headers[name] || !URL.canParse(`http://${headers[name]}`)) headers[name] = 'localhost';
       done();
     });
     await scope.register(fastifyConnectPlugin, {

@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { EmptySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import { type Caller, isAdministrator } from '../../caller.ts';
+import { clip } from '../../clip.ts';
 import { ServiceError } from '../../errors.ts';
 import { type Tool as ToolMessage, ToolSchema, type ToolService } from '../../gen/tool/tool_pb.ts';
 import type { JsonObject } from '../../json.ts';
@@ -143,7 +144,7 @@ function masked(tool: ToolMessage, paths: readonly string[]): JsonObject {
     else {
       throw new ServiceError(
         'invalid_argument',
-        `update_mask: "${path.slice(0, 60)}" cannot be changed; name, tool_type and definition can.`,
+        `update_mask: "${clip(path)}" cannot be changed; name, tool_type and definition can.`,
       );
     }
   }
