@@ -37,6 +37,7 @@ describe('parseConfig', () => {
   });
 
   it.each([
+    ['NODE_ENV', 'prod'],
     ['PORT', '65536'],
     ['PORT', 'eighty'],
     ['DATABASE_URL', 'mysql://x'],

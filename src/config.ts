@@ -143,7 +143,9 @@ const noEgress: EgressAllow = parseEgressAllow('');
 
 const environmentSchema = z
   .object({
-    NODE_ENV: z.string().default('development'),
+    NODE_ENV: z
+      .enum(['development', 'test', 'production'], 'must be development, test or production')
+      .default('development'),
     HOST: z.string().default('127.0.0.1'),
     PORT: integer(8007, 0, 65_535),
     TLS_CERT_FILE: z.string().optional(),

@@ -60,9 +60,9 @@ export async function startService(
   { logger, now = Date.now }: { logger: Logger; now?: () => number },
 ): Promise<Service> {
   reportSettings(config, logger);
-  const keys = resolveKeys(config, logger);
   const metrics = createMetrics();
   const database = naming('DATABASE_URL', 'cannot be opened', () => openSqlite(config.DATABASE_URL.file));
+  const keys = resolveKeys(config, logger);
   const egress = createEgressClient({
     allow: config.EGRESS_ALLOW,
     connectionsPerOrigin: config.UPSTREAM_CONNECTIONS,

@@ -49,6 +49,8 @@ export interface CallScope {
   readonly requestId: string;
   /** Aborts when the caller is gone, the time is up (its reason is a TimeoutError then), or the service stops. */
   readonly signal: AbortSignal;
+  /** What the outputs of the request's calls may still amount to; each takes its share when it ends. */
+  readonly budget: { bytes: number };
 }
 
 /** A function of the service that system tools can run. Its arguments fit the tool's parameters. */

@@ -78,7 +78,7 @@ export async function executeCalls(
     caller,
     calls.map(({ name }) => name),
   );
-  const budget = { bytes: context.limits.outputBytes };
+  const scope = { caller, requestId, signal, budget: { bytes: context.limits.outputBytes } };
   const results: CallResult[] = [];
   const waiting = calls.entries();
   const nextTurn = takeTurns();
@@ -86,13 +86,7 @@ export async function executeCalls(
   const work = async () => {
     for (const [index, call] of waiting) {
       await nextTurn();
-      results[index] = await runCall(
-        context,
-        tools.get(call.name),
-        call,
-        { caller, requestId, signal },
-        budget,
-      );
+      results[index] = await runCall(context, tools.get(call.name), call, scope);
     }
   };
   await Promise.all(Array.from({ length: Math.min(calls.length, MAX_PARALLEL_CALLS) }, work));
@@ -105,20 +99,16 @@ export function tooManyCalls(limit: number): ServiceError {
   return new ServiceError('invalid_argument', message, { fields: { tool_calls: [message] } });
 }
 
-/** What the outputs of one request may still amount to. */
-type Budget = { bytes: number };
-
 async function runCall(
   context: ExecutionContext,
   tool: Tool | undefined,
   call: ToolCall,
   scope: CallScope,
-  budget: Budget,
 ): Promise<CallResult> {
   const start = performance.now();
   let outcome = tool ? await executeCall(context, tool, call, scope) : toolNotFound(call.name);
-  if (outcome.output.length > budget.bytes) outcome = TOO_MUCH;
-  budget.bytes -= outcome.output.length;
+  if (outcome.output.length > scope.budget.bytes) outcome = TOO_MUCH;
+  scope.budget.bytes -= outcome.output.length;
   const durationMs = performance.now() - start;
   context.metrics.execution(
     { kind: tool ? kindOf(tool) : 'none', outcome: outcome.errorCode ?? 'success' },

@@ -49,7 +49,7 @@ export async function runWebhook(
   tool: Tool,
   execution: WebhookExecution,
   input: JsonObject,
-  { signal, requestId }: CallScope,
+  { signal, requestId, budget }: CallScope,
 ): Promise<string> {
   const secrets = execution.authentication
     ? openSecrets(context, tool.id, await findSecrets(context.database, tool.id))
@@ -68,11 +68,15 @@ export async function runWebhook(
       },
       body: JSON.stringify(input),
       signal,
-      maxResponseBytes: context.limits.responseBytes,
+      maxResponseBytes: Math.max(1, Math.min(context.limits.responseBytes, budget.bytes)),
     });
   } catch (error) {
     if (!(error instanceof EgressError)) throw error;
     throw new CallError(CODES[error.reason], `${error.message}.`, { cause: error });
+  }
+  // Before anything is made of it: other calls may have used up the budget meanwhile.
+  if (response.body.length > budget.bytes) {
+    throw new CallError('response_too_large', 'The outputs of all calls together are too large.');
   }
   return readOutput(response, secrets);
 }
