@@ -11,7 +11,7 @@ import { type Connection, Sqlite } from './driver.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
-/** How long a statement holds the event loop while another process writes, in milliseconds. */
+/** How long a statement holds the event loop while another process writes, in milliseconds, once the database is open. */
 const BUSY_TIMEOUT_MS = 20;
 
 /** How long a transaction waits for another process's before it fails, and how long it sleeps in between. */
@@ -37,6 +37,7 @@ export function openSqlite(file: string): Database {
   migrateOnce(writer);
   const reader = connect(file);
   reader.pragma('query_only = on');
+  for (const connection of [reader, writer]) connection.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
   const mutex = createMutex();
   // The one cast between the engines: stores use only what both have, and await it.
   const transactionHandle = drizzle(writer) as unknown as Transaction;
@@ -135,7 +136,7 @@ function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): Pr
 }
 
 function connect(file: string): Connection {
-  const connection = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+  const connection = new Sqlite(file, { timeout: BUSY_LIMIT_MS });
   connection.pragma('journal_mode = wal');
   connection.pragma('synchronous = full');
   connection.pragma('foreign_keys = on');
