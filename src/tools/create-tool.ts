@@ -6,8 +6,9 @@ import { requireUser } from './access.ts';
 import type { ToolsContext } from './context.ts';
 import { sealDefinition } from './seal-definition.ts';
 import type { Tool } from './tool.ts';
+import { insertTool, type ToolRecord } from './tool-change-store.ts';
 import { checkNewTool } from './tool-input.ts';
-import { countOwnedTools, insertTool, type ToolRecord } from './tool-store.ts';
+import { countOwnedTools } from './tool-store.ts';
 
 /**
  * Registers a tool for the caller, or a system tool when an administrator says `is_system_tool`.

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import { recordEvent } from '../events/outbox-store.ts';
 import { changedMeanwhile, type ExpectedEtag, getToolToChange } from './access.ts';
 import type { ToolsContext } from './context.ts';
-import { removeTool } from './tool-store.ts';
+import { removeTool } from './tool-change-store.ts';
 
 const MAX_ATTEMPTS = 5;
 

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../json.ts';
 import type { ToolsContext } from './context.ts';
 import type { ToolType } from './tool.ts';
-import { findBuiltins, insertTool } from './tool-store.ts';
+import { insertTool } from './tool-change-store.ts';
+import { findBuiltins } from './tool-store.ts';
 
 /** A system tool that comes with the service and runs one of its internal functions. */
 export interface BuiltinTool {

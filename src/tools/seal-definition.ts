@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts';
 import type { ToolsContext } from './context.ts';
 import { type Secrets, splitSecrets } from './credentials.ts';
 import { SECRET_MASK } from './tool.ts';
-import type { ToolRecord } from './tool-store.ts';
+import type { ToolRecord } from './tool-change-store.ts';
 
 /** What a tool had before the definition at hand: its definition's text and its encrypted secrets. */
 type Stored = Pick<ToolRecord, 'definition' | 'secrets'>;

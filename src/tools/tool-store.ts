@@ -1,23 +1,11 @@
 import { and, asc, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
-import {
-  type Database,
-  type Handle,
-  preparedOnce,
-  type SelectQuery,
-  type Transaction,
-} from '../db/database.ts';
+import { type Database, type Handle, preparedOnce, type SelectQuery } from '../db/database.ts';
 import { createLruCache } from '../lru-cache.ts';
 import type { Tool, ToolType } from './tool.ts';
 
 const { placeholder } = sql;
 
 type ToolRow = Database['tables']['tools']['$inferSelect'];
-
-/** What is stored of a tool: what readers see, its secrets, encrypted, and its description, for searching. */
-export type ToolRecord = Tool & Pick<ToolRow, 'secrets' | 'description'>;
-
-/** A change of a tool: what is not in it stays. */
-export type ToolChangeRecord = Tool & Partial<Pick<ToolRow, 'secrets' | 'description'>>;
 
 /** So much of a description is searched: what a tool does is said at its beginning. */
 const MAX_SEARCHED_CHARACTERS = 4096;
@@ -241,54 +229,6 @@ export async function findBuiltins(
   return new Set((await queries(database, handle).builtins()).map((row) => row.builtin));
 }
 
-/** Stores a new tool. @returns false, and nothing is stored, when its owner has a tool of that name. */
-export async function insertTool(
-  database: Database,
-  transaction: Transaction,
-  record: ToolRecord,
-): Promise<boolean> {
-  const rows = await transaction
-    .insert(database.tables.tools)
-    .values(toRow(record))
-    .onConflictDoNothing()
-    .returning({ id: database.tables.tools.id });
-  return rows.length > 0;
-}
-
-/**
- * Stores a change of a tool, provided that it still is at the revision before this one.
- *
- * @returns false, and nothing is changed, when it was changed or deleted meanwhile.
- * @throws the database's unique violation when its owner has another tool of that name.
- */
-export async function replaceTool(
-  database: Database,
-  transaction: Transaction,
-  record: ToolChangeRecord,
-): Promise<boolean> {
-  const { tools } = database.tables;
-  const rows = await transaction
-    .update(tools)
-    .set(toRow(record))
-    .where(and(eq(tools.id, record.id), eq(tools.revision, record.revision - 1)))
-    .returning({ id: tools.id });
-  return rows.length > 0;
-}
-
-/** Removes a tool. @returns false when it is not at this revision any more. */
-export async function removeTool(
-  database: Database,
-  transaction: Transaction,
-  tool: Pick<Tool, 'id' | 'revision'>,
-): Promise<boolean> {
-  const { tools } = database.tables;
-  const rows = await transaction
-    .delete(tools)
-    .where(and(eq(tools.id, tool.id), eq(tools.revision, tool.revision)))
-    .returning({ id: tools.id });
-  return rows.length > 0;
-}
-
 function idValues(ids: readonly string[], owner: string | null) {
   return { ids: JSON.stringify(ids), owner: owner ?? '' };
 }
@@ -310,8 +250,4 @@ function toTool(row: Omit<ToolRow, 'secrets' | 'description'>): Tool {
     pointer: row.pointer,
     builtin: row.builtin,
   };
-}
-
-function toRow<R extends ToolChangeRecord>(record: R) {
-  return { ...record, createdAt: record.createdAt.getTime(), updatedAt: record.updatedAt.getTime() };
 }

@@ -4,8 +4,9 @@ import type { ToolsContext } from './context.ts';
 import { nameTaken } from './create-tool.ts';
 import { sealDefinition } from './seal-definition.ts';
 import type { Tool } from './tool.ts';
+import { replaceTool, type ToolChangeRecord } from './tool-change-store.ts';
 import { checkNewTool, checkToolChange } from './tool-input.ts';
-import { findSecrets, replaceTool, type ToolChangeRecord } from './tool-store.ts';
+import { findSecrets } from './tool-store.ts';
 
 /** How often a change is made again on what another change, at the same time, has left. */
 const MAX_ATTEMPTS = 5;
