@@ -1,25 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { hasToolData, readDataLines } from '../testing/tool-data.ts';
 import { parseEgressAllow } from './address-policy.ts';
 import type { EgressClientOptions, EgressRequest, EgressResponse } from './egress-client.ts';
 import { createEgressClient, EgressError } from './egress-client.ts';
 import type { Connect } from './pinned-connect.ts';
 
-const dataFolder =
-  process.env.TOOL_DATA_DIR ?? fileURLToPath(new URL('../../../shared/data', import.meta.url));
-
 /** The rows of a labelled file, or none (with a line that says so) where the shared data are not at hand. */
 export function readRows<Row>(name: string): Row[] {
-  const path = `${dataFolder}/security/${name}`;
-  if (!existsSync(path)) {
-    console.warn(`${name}: not found, its rows are skipped`);
-    return [];
-  }
-  const lines = readFileSync(path, 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line): Row => JSON.parse(line));
+  if (hasToolData) return readDataLines<Row>(`security/${name}`);
+  console.warn(`${name}: not found, its rows are skipped`);
+  return [];
 }
 
 export interface StubServer extends AsyncDisposable {

@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import type { JsonValue } from '../json.ts';
+import { readDataLines } from '../testing/tool-data.ts';
 import { compileSchema, SchemaError } from './compile-schema.ts';
-import { dataNote, readJsonLines, testWithData } from './data-for-tests.ts';
+import { dataNote, testWithData } from './data-for-tests.ts';
 
 interface Call {
   tool: string;
@@ -30,7 +31,7 @@ function isAccepted(schema: JsonValue): boolean {
 
 describe(`published tools and calls${dataNote}`, () => {
   testWithData('calls are judged as they are labelled, at the place that is at fault', () => {
-    const misjudged = readJsonLines<Call>('discovery/calls.jsonl').filter((call) => {
+    const misjudged = readDataLines<Call>('discovery/calls.jsonl').filter((call) => {
       const faults = compileSchema(call.parameters).validate(call.arguments);
       if (call.valid === true) return faults.length > 0;
       return (
@@ -42,21 +43,21 @@ describe(`published tools and calls${dataNote}`, () => {
   });
 
   testWithData('published answers that do not fit their own schema are refused', () => {
-    const accepted = readJsonLines<Call>('discovery/calls_disputed.jsonl').filter(
+    const accepted = readDataLines<Call>('discovery/calls_disputed.jsonl').filter(
       (call) => compileSchema(call.parameters).validate(call.arguments).length === 0,
     );
     expect(accepted).toEqual([]);
   });
 
   testWithData('definitions are accepted if they are JSON Schema', () => {
-    const definitions = readJsonLines<Definition>('discovery/definitions.jsonl');
+    const definitions = readDataLines<Definition>('discovery/definitions.jsonl');
     expect(definitions.filter(({ parameters, valid }) => isAccepted(parameters) !== valid)).toEqual([]);
   });
 
   testWithData('the checks of a schema and its meta-schema agree', () => {
     const metaSchema = compileSchema({ $ref: 'https://json-schema.org/draft/2020-12/schema' });
-    const definitions = readJsonLines<Definition>('discovery/definitions.jsonl');
-    const calls = readJsonLines<Call>('discovery/calls.jsonl').slice(0, 300);
+    const definitions = readDataLines<Definition>('discovery/definitions.jsonl');
+    const calls = readDataLines<Call>('discovery/calls.jsonl').slice(0, 300);
     const disputed = [...definitions, ...calls].filter(
       ({ parameters }) => (metaSchema.validate(parameters).length === 0) !== isAccepted(parameters),
     );

@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import type { JsonValue } from '../json.ts';
+import { readDataJson } from '../testing/tool-data.ts';
 import { compileSchema, SchemaError } from './compile-schema.ts';
-import { dataNote, fastest, readJson, testWithData } from './data-for-tests.ts';
+import { dataNote, fastest, testWithData } from './data-for-tests.ts';
 
 /** Milliseconds in which each hostile schema must be refused, or answered. */
 const LIMIT = 200;
@@ -62,7 +63,7 @@ function answer(schema: JsonValue, instances: readonly JsonValue[]): void {
 
 describe(`published attacks${dataNote}`, () => {
   testWithData('schemas are refused or answered in time', () => {
-    const { literal, generated } = readJson<Bombs>('security/schema-bombs.json');
+    const { literal, generated } = readDataJson<Bombs>('security/schema-bombs.json');
     const schemas = literal.flatMap(({ name, schema }) => (schema === undefined ? [] : [{ name, schema }]));
     for (const { name, N } of [...generated, { name: 'enum-large', N: [100_000] }]) {
       const generate = GENERATORS[name];
@@ -74,7 +75,7 @@ describe(`published attacks${dataNote}`, () => {
   });
 
   testWithData('patterns are refused or answered in time', () => {
-    const patterns = readJson<SlowPattern[]>('security/redos-patterns.json');
+    const patterns = readDataJson<SlowPattern[]>('security/redos-patterns.json');
     const slow = patterns.filter(({ pattern, prefix, pump, suffix }) => {
       const texts = [40, 20_000, 1_000_000].map((times) => prefix + pump.repeat(times) + suffix);
       return texts.some((text) => fastest(() => answer({ pattern }, [text])) > LIMIT);

@@ -1,8 +1,9 @@
 import { describe, expect } from 'vitest';
 import type { JsonValue } from '../json.ts';
 import { isJsonObject } from '../json.ts';
+import { readDataJson, readDataLines } from '../testing/tool-data.ts';
 import { compileSchema } from './compile-schema.ts';
-import { dataNote, readJson, readJsonLines, testWithData } from './data-for-tests.ts';
+import { dataNote, testWithData } from './data-for-tests.ts';
 
 /** A line of JSON-Schema-Test-Suite. */
 interface Group {
@@ -64,9 +65,11 @@ describe(`the standard's test suite${dataNote}`, () => {
   for (const draft of ['draft2020-12', 'draft7']) {
     testWithData(`${draft} holds but for the listed exceptions`, () => {
       const remotes = new Map(
-        Object.entries(readJson<Record<string, JsonValue>>('security/json-schema-test-suite.remotes.json')),
+        Object.entries(
+          readDataJson<Record<string, JsonValue>>('security/json-schema-test-suite.remotes.json'),
+        ),
       );
-      const groups = readJsonLines<Group>(`security/json-schema-test-suite.${draft}.jsonl`);
+      const groups = readDataLines<Group>(`security/json-schema-test-suite.${draft}.jsonl`);
       const failing = new Set<string>();
       for (const group of groups) {
         const schema = draft === 'draft7' ? ofDraft07(group.schema) : group.schema;
