@@ -46,6 +46,7 @@ export async function seedDatabase(users: number): Promise<SeededDatabase> {
           ownerId: userId,
           toolType: 'standard',
           builtin: null,
+          alias: null,
           pointer: null,
           revision: 1,
           createdAt: now,

@@ -133,11 +133,10 @@ function splitList(text: string): string[] {
     .filter((entry) => entry !== '');
 }
 
-const httpUrl = (fallback: string) =>
+const httpUrl = () =>
   z
     .string()
-    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http or https URL')
-    .default(fallback);
+    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http or https URL');
 
 const noEgress: EgressAllow = parseEgressAllow('');
 
@@ -189,9 +188,19 @@ const environmentSchema = z
     MAX_OUTPUT_BYTES: integer(16 * MIB, KIB, 256 * MIB),
     EXECUTION_TIMEOUT: duration('10s', 100, 300_000),
     MAX_RESPONSE_BYTES: integer(MIB, KIB, 256 * MIB),
-    UPSTREAM_CONNECTIONS: integer(256, 1, 10_000),
-    WEATHER_GEOCODING_URL: httpUrl('https://geocoding-api.open-meteo.com'),
-    WEATHER_FORECAST_URL: httpUrl('https://api.open-meteo.com'),
+    MAX_RUNNING_CALLS: integer(2048, 1, 100_000),
+    MAX_RUNNING_CALLS_PER_USER: integer(512, 1, 100_000),
+    MAX_RUNNING_CALLS_PER_HOST: integer(256, 1, 10_000),
+    MAX_QUEUED_CALLS_PER_USER: integer(1000, 0, 100_000),
+    EXECUTION_PAYLOADS: z
+      .enum(['true', 'false'], 'must be true or false')
+      .default('false')
+      .transform((text) => text === 'true'),
+    EXECUTION_RETENTION: duration('30d', 3_600_000, 3650 * 86_400_000),
+    OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl().optional(),
+    OTEL_SERVICE_NAME: z.string().default('tool-service'),
+    WEATHER_GEOCODING_URL: httpUrl().default('https://geocoding-api.open-meteo.com'),
+    WEATHER_FORECAST_URL: httpUrl().default('https://api.open-meteo.com'),
   })
   .superRefine((settings, context) => {
     const fault = (name: string, message: string) =>

@@ -65,7 +65,7 @@ export async function startService(
   const keys = resolveKeys(config, logger);
   const egress = createEgressClient({
     allow: config.EGRESS_ALLOW,
-    connectionsPerOrigin: config.UPSTREAM_CONNECTIONS,
+    connectionsPerOrigin: config.MAX_RUNNING_CALLS_PER_HOST,
   });
   const encryption = createEncryption(keys.encryption);
 

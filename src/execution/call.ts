@@ -9,6 +9,8 @@ export interface ToolCall {
   readonly arguments: JsonObject;
   /** Shortens the time that the call may take, in milliseconds; undefined or 0 leaves it. */
   readonly timeoutMs?: number | undefined;
+  /** Calls with the same run once; undefined or empty for none. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /**
@@ -25,6 +27,10 @@ export type CallErrorCode =
   | 'upstream_error'
   | 'invalid_response'
   | 'response_too_large'
+  | 'resource_exhausted'
+  | 'circuit_open'
+  | 'idempotency_conflict'
+  | 'outcome_unknown'
   | 'internal';
 
 /** How a call ended. A tool that fails is a result like any other. */
@@ -60,9 +66,16 @@ export type InternalFunction = (input: JsonObject, scope: CallScope) => Promise<
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: CallErrorCode;
+  /** Whether the tool may have done its work nevertheless. Where not, the call's idempotency key may be used again. */
+  readonly mayHaveRun: boolean;
 
-  constructor(code: CallErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: CallErrorCode,
+    message: string,
+    { mayHaveRun = true, ...options }: { cause?: unknown; mayHaveRun?: boolean } = {},
+  ) {
     super(message, options);
     this.code = code;
+    this.mayHaveRun = mayHaveRun;
   }
 }

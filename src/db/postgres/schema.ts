@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bigint, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core';
 
 // The same tables as in ../sqlite/schema.ts, by the same export names; database.ts has the check that rows are equal.
 // Names sort in byte order on both engines: SQLite does so by itself, PostgreSQL by the collation "C" of its migration.
@@ -12,6 +12,7 @@ export const tools = pgTable(
     name: text('name').notNull(),
     toolType: text('tool_type', { enum: ['standard', 'mcp'] }).notNull(),
     builtin: text('builtin').unique(),
+    alias: text('alias'),
     pointer: text('pointer'),
     revision: integer('revision').notNull(),
     createdAt: bigint('created_at', { mode: 'number' }).notNull(),
@@ -24,6 +25,7 @@ export const tools = pgTable(
     uniqueIndex('tools_owner_name').on(table.ownerId, table.name),
     uniqueIndex('tools_system_name').on(table.name).where(sql`owner_id is null`),
     index('tools_name').on(table.name),
+    index('tools_alias').on(table.alias).where(sql`alias is not null`),
   ],
 );
 
@@ -39,4 +41,47 @@ export const outbox = pgTable(
     publishedAt: bigint('published_at', { mode: 'number' }),
   },
   (table) => [index('outbox_pending').on(table.sequence).where(sql`published_at is null`)],
+);
+
+export const executions = pgTable(
+  'executions',
+  {
+    id: text('id').primaryKey(),
+    userId: text('user_id').notNull(),
+    toolId: text('tool_id').notNull(),
+    toolName: text('tool_name').notNull(),
+    callId: text('call_id').notNull(),
+    requestId: text('request_id').notNull(),
+    errorCode: text('error_code'),
+    startedAt: bigint('started_at', { mode: 'number' }).notNull(),
+    durationMs: integer('duration_ms').notNull(),
+    attempts: integer('attempts').notNull(),
+    argumentBytes: integer('argument_bytes').notNull(),
+    outputBytes: integer('output_bytes').notNull(),
+    argumentsHash: text('arguments_hash').notNull(),
+    arguments: text('arguments'),
+    output: text('output'),
+  },
+  (table) => [
+    index('executions_user').on(table.userId, table.id),
+    index('executions_user_tool').on(table.userId, table.toolId, table.id),
+  ],
+);
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    userId: text('user_id').notNull(),
+    toolId: text('tool_id').notNull(),
+    key: text('key').notNull(),
+    argumentsHash: text('arguments_hash').notNull(),
+    run: text('run').notNull(),
+    createdAt: bigint('created_at', { mode: 'number' }).notNull(),
+    leaseUntil: bigint('lease_until', { mode: 'number' }).notNull(),
+    result: text('result'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userId, table.toolId, table.key] }),
+    index('idempotency_keys_created').on(table.createdAt),
+  ],
 );

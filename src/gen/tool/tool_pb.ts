@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file tool/tool.proto.
  */
 export const file_tool_tool: GenFile = /*@__PURE__*/
-  fileDesc("Cg90b29sL3Rvb2wucHJvdG8SBHRvb2wiOQoUVmFsaWRhdGVUb29sc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIQCgh0b29sX2lkcxgCIAMoCSJCChVWYWxpZGF0ZVRvb2xzUmVzcG9uc2USEgoKYXV0aG9yaXplZBgBIAEoCBIVCg1lcnJvcl9tZXNzYWdlGAIgASgJIj4KGUdldFRvb2xEZWZpbml0aW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIQCgh0b29sX2lkcxgCIAMoCSJKChpHZXRUb29sRGVmaW5pdGlvbnNSZXNwb25zZRIsCgtkZWZpbml0aW9ucxgBIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiagoIVG9vbENhbGwSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIqCglhcmd1bWVudHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhIKCnRpbWVvdXRfbXMYBSABKAVKBAgEEAUiUgobRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXF1ZXN0EiIKCnRvb2xfY2FsbHMYASADKAsyDi50b29sLlRvb2xDYWxsEg8KB3VzZXJfaWQYAiABKAkieQoKVG9vbFJlc3VsdBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGb3V0cHV0GAQgASgJEhIKCmVycm9yX2NvZGUYBSABKAkSEwoLZHVyYXRpb25fbXMYBiABKAUiQQocRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXNwb25zZRIhCgdyZXN1bHRzGAEgAygLMhAudG9vbC5Ub29sUmVzdWx0IvgBCgRUb29sEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJdG9vbF90eXBlGAMgASgJEisKCmRlZmluaXRpb24YBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmlzX3N5c3RlbV90b29sGAUgASgIEhAKCG93bmVyX2lkGAYgASgJEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCSABKAkibQoQTGlzdFRvb2xzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEg4KBnNlYXJjaBgEIAEoCRIRCgl0b29sX3R5cGUYBSABKAkiRwoRTGlzdFRvb2xzUmVzcG9uc2USGQoFdG9vbHMYASADKAsyCi50b29sLlRvb2wSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi0KDkdldFRvb2xSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSCgoCaWQYAiABKAkiPgoRQ3JlYXRlVG9vbFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIYCgR0b29sGAIgASgLMgoudG9vbC5Ub29sIm8KEVVwZGF0ZVRvb2xSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSGAoEdG9vbBgCIAEoCzIKLnRvb2wuVG9vbBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siPgoRRGVsZXRlVG9vbFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIKCgJpZBgCIAEoCRIMCgRldGFnGAMgASgJMp8ECgtUb29sU2VydmljZRJICg1WYWxpZGF0ZVRvb2xzEhoudG9vbC5WYWxpZGF0ZVRvb2xzUmVxdWVzdBobLnRvb2wuVmFsaWRhdGVUb29sc1Jlc3BvbnNlElcKEkdldFRvb2xEZWZpbml0aW9ucxIfLnRvb2wuR2V0VG9vbERlZmluaXRpb25zUmVxdWVzdBogLnRvb2wuR2V0VG9vbERlZmluaXRpb25zUmVzcG9uc2USXQoURXhlY3V0ZU11bHRpcGxlVG9vbHMSIS50b29sLkV4ZWN1dGVNdWx0aXBsZVRvb2xzUmVxdWVzdBoiLnRvb2wuRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXNwb25zZRI8CglMaXN0VG9vbHMSFi50b29sLkxpc3RUb29sc1JlcXVlc3QaFy50b29sLkxpc3RUb29sc1Jlc3BvbnNlEisKB0dldFRvb2wSFC50b29sLkdldFRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEjEKCkNyZWF0ZVRvb2wSFy50b29sLkNyZWF0ZVRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEjEKClVwZGF0ZVRvb2wSFy50b29sLlVwZGF0ZVRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEj0KCkRlbGV0ZVRvb2wSFy50b29sLkRlbGV0ZVRvb2xSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5YgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Cg90b29sL3Rvb2wucHJvdG8SBHRvb2wiOQoUVmFsaWRhdGVUb29sc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIQCgh0b29sX2lkcxgCIAMoCSJCChVWYWxpZGF0ZVRvb2xzUmVzcG9uc2USEgoKYXV0aG9yaXplZBgBIAEoCBIVCg1lcnJvcl9tZXNzYWdlGAIgASgJIk4KGUdldFRvb2xEZWZpbml0aW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIQCgh0b29sX2lkcxgCIAMoCRIOCgZmb3JtYXQYAyABKAkiSgoaR2V0VG9vbERlZmluaXRpb25zUmVzcG9uc2USLAoLZGVmaW5pdGlvbnMYASADKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0In0KCFRvb2xDYWxsEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSKgoJYXJndW1lbnRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkSEgoKdGltZW91dF9tcxgFIAEoBSJSChtFeGVjdXRlTXVsdGlwbGVUb29sc1JlcXVlc3QSIgoKdG9vbF9jYWxscxgBIAMoCzIOLnRvb2wuVG9vbENhbGwSDwoHdXNlcl9pZBgCIAEoCSKIAQoKVG9vbFJlc3VsdBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGb3V0cHV0GAQgASgJEhIKCmVycm9yX2NvZGUYBSABKAkSEwoLZHVyYXRpb25fbXMYBiABKAUSDQoFaW5kZXgYByABKAUiQQocRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXNwb25zZRIhCgdyZXN1bHRzGAEgAygLMhAudG9vbC5Ub29sUmVzdWx0IvgBCgRUb29sEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoJdG9vbF90eXBlGAMgASgJEisKCmRlZmluaXRpb24YBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhYKDmlzX3N5c3RlbV90b29sGAUgASgIEhAKCG93bmVyX2lkGAYgASgJEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCSABKAkibQoQTGlzdFRvb2xzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEg4KBnNlYXJjaBgEIAEoCRIRCgl0b29sX3R5cGUYBSABKAkiRwoRTGlzdFRvb2xzUmVzcG9uc2USGQoFdG9vbHMYASADKAsyCi50b29sLlRvb2wSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi0KDkdldFRvb2xSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSCgoCaWQYAiABKAkiPgoRQ3JlYXRlVG9vbFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIYCgR0b29sGAIgASgLMgoudG9vbC5Ub29sIm8KEVVwZGF0ZVRvb2xSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSGAoEdG9vbBgCIAEoCzIKLnRvb2wuVG9vbBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siPgoRRGVsZXRlVG9vbFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIKCgJpZBgCIAEoCRIMCgRldGFnGAMgASgJIskCCglFeGVjdXRpb24SCgoCaWQYASABKAkSDwoHdG9vbF9pZBgCIAEoCRIRCgl0b29sX25hbWUYAyABKAkSFAoMdG9vbF9jYWxsX2lkGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSDgoGc3RhdHVzGAYgASgJEhIKCmVycm9yX2NvZGUYByABKAkSLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZHVyYXRpb25fbXMYCSABKAUSEAoIYXR0ZW1wdHMYCiABKAUSFgoOYXJndW1lbnRfYnl0ZXMYCyABKAUSFAoMb3V0cHV0X2J5dGVzGAwgASgFEhYKDmFyZ3VtZW50c19oYXNoGA0gASgJEhEKCWFyZ3VtZW50cxgOIAEoCRIOCgZvdXRwdXQYDyABKAkiywEKFUxpc3RFeGVjdXRpb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEgwKBHRvb2wYBCABKAkSDgoGc3RhdHVzGAUgASgJEi4KCnN0YXJ0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJWChZMaXN0RXhlY3V0aW9uc1Jlc3BvbnNlEiMKCmV4ZWN1dGlvbnMYASADKAsyDy50b29sLkV4ZWN1dGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyswUKC1Rvb2xTZXJ2aWNlEkgKDVZhbGlkYXRlVG9vbHMSGi50b29sLlZhbGlkYXRlVG9vbHNSZXF1ZXN0GhsudG9vbC5WYWxpZGF0ZVRvb2xzUmVzcG9uc2USVwoSR2V0VG9vbERlZmluaXRpb25zEh8udG9vbC5HZXRUb29sRGVmaW5pdGlvbnNSZXF1ZXN0GiAudG9vbC5HZXRUb29sRGVmaW5pdGlvbnNSZXNwb25zZRJdChRFeGVjdXRlTXVsdGlwbGVUb29scxIhLnRvb2wuRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXF1ZXN0GiIudG9vbC5FeGVjdXRlTXVsdGlwbGVUb29sc1Jlc3BvbnNlEkUKDEV4ZWN1dGVUb29scxIhLnRvb2wuRXhlY3V0ZU11bHRpcGxlVG9vbHNSZXF1ZXN0GhAudG9vbC5Ub29sUmVzdWx0MAESSwoOTGlzdEV4ZWN1dGlvbnMSGy50b29sLkxpc3RFeGVjdXRpb25zUmVxdWVzdBocLnRvb2wuTGlzdEV4ZWN1dGlvbnNSZXNwb25zZRI8CglMaXN0VG9vbHMSFi50b29sLkxpc3RUb29sc1JlcXVlc3QaFy50b29sLkxpc3RUb29sc1Jlc3BvbnNlEisKB0dldFRvb2wSFC50b29sLkdldFRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEjEKCkNyZWF0ZVRvb2wSFy50b29sLkNyZWF0ZVRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEjEKClVwZGF0ZVRvb2wSFy50b29sLlVwZGF0ZVRvb2xSZXF1ZXN0GgoudG9vbC5Ub29sEj0KCkRlbGV0ZVRvb2wSFy50b29sLkRlbGV0ZVRvb2xSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5YgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tool.ValidateToolsRequest
@@ -71,6 +71,14 @@ export type GetToolDefinitionsRequest = Message<"tool.GetToolDefinitionsRequest"
    * @generated from field: repeated string tool_ids = 2;
    */
   toolIds: string[];
+
+  /**
+   * Empty: as they are registered. "openai", "anthropic", "mcp" or "gemini": as that API wants tools, under names that
+   * it allows, by which they can be called.
+   *
+   * @generated from field: string format = 3;
+   */
+  format: string;
 };
 
 /**
@@ -85,7 +93,7 @@ export const GetToolDefinitionsRequestSchema: GenMessage<GetToolDefinitionsReque
  */
 export type GetToolDefinitionsResponse = Message<"tool.GetToolDefinitionsResponse"> & {
   /**
-   * One for each id asked, in that order; secrets are masked.
+   * One for each id asked, in that order; secrets are masked, hidden parameters left out.
    *
    * @generated from field: repeated google.protobuf.Struct definitions = 1;
    */
@@ -119,6 +127,14 @@ export type ToolCall = Message<"tool.ToolCall"> & {
    * @generated from field: google.protobuf.Struct arguments = 3;
    */
   arguments?: JsonObject | undefined;
+
+  /**
+   * Where given, 1 to 255 visible ASCII characters: calls of one user with the same tool, key and arguments within 24
+   * hours run the tool once, and all get its result. Passed upstream as the header Idempotency-Key.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
 
   /**
    * Shortens the time that this call may take, in milliseconds; 0 leaves it.
@@ -196,9 +212,13 @@ export type ToolResult = Message<"tool.ToolResult"> & {
    *   unreachable         no connection, or it broke off before the answer was complete
    *   timeout             the time for the call was up
    *   canceled            the caller went away, or the service is stopping
-   *   upstream_error      the tool's endpoint answered with a status other than 2xx
+   *   upstream_error      the tool's endpoint, or the one that gives its token, answered with a status other than 2xx
    *   invalid_response    the tool's endpoint answered with something that cannot be read
    *   response_too_large  the tool's endpoint answered with more than the limit
+   *   resource_exhausted  too many calls wait already; call again later
+   *   circuit_open        the tool's host failed again and again, and is left alone for a while
+   *   idempotency_conflict  the idempotency key was used with other arguments
+   *   outcome_unknown     a run with this idempotency key was cut off; it may have executed, and is not run again
    *   internal            a fault of the service
    *
    * @generated from field: string error_code = 5;
@@ -211,6 +231,13 @@ export type ToolResult = Message<"tool.ToolResult"> & {
    * @generated from field: int32 duration_ms = 6;
    */
   durationMs: number;
+
+  /**
+   * Which call of the request this answers, counted from 0.
+   *
+   * @generated from field: int32 index = 7;
+   */
+  index: number;
 };
 
 /**
@@ -489,6 +516,200 @@ export const DeleteToolRequestSchema: GenMessage<DeleteToolRequest> = /*@__PURE_
   messageDesc(file_tool_tool, 14);
 
 /**
+ * What one call came to.
+ *
+ * @generated from message tool.Execution
+ */
+export type Execution = Message<"tool.Execution"> & {
+  /**
+   * A UUID; later ones sort after earlier ones.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Empty where no tool of the name was found.
+   *
+   * @generated from field: string tool_id = 2;
+   */
+  toolId: string;
+
+  /**
+   * @generated from field: string tool_name = 3;
+   */
+  toolName: string;
+
+  /**
+   * The model's own id of the call.
+   *
+   * @generated from field: string tool_call_id = 4;
+   */
+  toolCallId: string;
+
+  /**
+   * The x-request-id of the request that it came in.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * "success" or "error".
+   *
+   * @generated from field: string status = 6;
+   */
+  status: string;
+
+  /**
+   * As in ToolResult.
+   *
+   * @generated from field: string error_code = 7;
+   */
+  errorCode: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp start_time = 8;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: int32 duration_ms = 9;
+   */
+  durationMs: number;
+
+  /**
+   * Requests that were sent upstream for it.
+   *
+   * @generated from field: int32 attempts = 10;
+   */
+  attempts: number;
+
+  /**
+   * Bytes of the arguments and of the output, as JSON.
+   *
+   * @generated from field: int32 argument_bytes = 11;
+   */
+  argumentBytes: number;
+
+  /**
+   * @generated from field: int32 output_bytes = 12;
+   */
+  outputBytes: number;
+
+  /**
+   * SHA-256 of the arguments as canonical JSON, in hexadecimal.
+   *
+   * @generated from field: string arguments_hash = 13;
+   */
+  argumentsHash: string;
+
+  /**
+   * JSON text; only where the service keeps payloads.
+   *
+   * @generated from field: string arguments = 14;
+   */
+  arguments: string;
+
+  /**
+   * @generated from field: string output = 15;
+   */
+  output: string;
+};
+
+/**
+ * Describes the message tool.Execution.
+ * Use `create(ExecutionSchema)` to create a new message.
+ */
+export const ExecutionSchema: GenMessage<Execution> = /*@__PURE__*/
+  messageDesc(file_tool_tool, 15);
+
+/**
+ * @generated from message tool.ListExecutionsRequest
+ */
+export type ListExecutionsRequest = Message<"tool.ListExecutionsRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * 1 to 1000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before, with the same filters.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Only calls of this tool: its id, or the name of a tool that the user may use.
+   *
+   * @generated from field: string tool = 4;
+   */
+  tool: string;
+
+  /**
+   * Only "success" or only "error", where given.
+   *
+   * @generated from field: string status = 5;
+   */
+  status: string;
+
+  /**
+   * Only calls that began at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 6;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only calls that began before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 7;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message tool.ListExecutionsRequest.
+ * Use `create(ListExecutionsRequestSchema)` to create a new message.
+ */
+export const ListExecutionsRequestSchema: GenMessage<ListExecutionsRequest> = /*@__PURE__*/
+  messageDesc(file_tool_tool, 16);
+
+/**
+ * @generated from message tool.ListExecutionsResponse
+ */
+export type ListExecutionsResponse = Message<"tool.ListExecutionsResponse"> & {
+  /**
+   * Newest first. A page may have fewer than page_size, or none, and yet be followed by another.
+   *
+   * @generated from field: repeated tool.Execution executions = 1;
+   */
+  executions: Execution[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tool.ListExecutionsResponse.
+ * Use `create(ListExecutionsResponseSchema)` to create a new message.
+ */
+export const ListExecutionsResponseSchema: GenMessage<ListExecutionsResponse> = /*@__PURE__*/
+  messageDesc(file_tool_tool, 17);
+
+/**
  * Keeps tools and runs them.
  *
  * Who calls is told by the `authorization` header: a user's token (`Bearer <JWT>`), or a service's (`Bearer <secret>`).
@@ -531,6 +752,27 @@ export const ToolService: GenService<{
     methodKind: "unary";
     input: typeof ExecuteMultipleToolsRequestSchema;
     output: typeof ExecuteMultipleToolsResponseSchema;
+  },
+  /**
+   * Runs calls as ExecuteMultipleTools does, and gives each result as soon as it is there, in the order of completion.
+   * buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+   *
+   * @generated from rpc tool.ToolService.ExecuteTools
+   */
+  executeTools: {
+    methodKind: "server_streaming";
+    input: typeof ExecuteMultipleToolsRequestSchema;
+    output: typeof ToolResultSchema;
+  },
+  /**
+   * Lists what the user's calls came to, newest first.
+   *
+   * @generated from rpc tool.ToolService.ListExecutions
+   */
+  listExecutions: {
+    methodKind: "unary";
+    input: typeof ListExecutionsRequestSchema;
+    output: typeof ListExecutionsResponseSchema;
   },
   /**
    * Lists what a user may use: the system tools, then the user's own, each in byte order of names.

@@ -19,7 +19,10 @@ import { callerFor } from './caller.ts';
 
 const INVALID_UUID = 'Invalid UUID format for user_id or tool_ids.';
 
-type ToolsRpcs = Omit<ServiceImpl<typeof ToolService>, 'executeMultipleTools'>;
+type ToolsRpcs = Omit<
+  ServiceImpl<typeof ToolService>,
+  'executeMultipleTools' | 'executeTools' | 'listExecutions'
+>;
 
 /** The registry as RPCs. @param maxIds the most tool ids in one request. */
 export function createToolsRpcs(context: ToolsContext, maxIds: number) {
