@@ -7,9 +7,9 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   'expect',
   'host',
   'keep-alive',
-  'proxy-connection',
   'te',
   'trailer',
+  'trailers',
   'transfer-encoding',
   'upgrade',
 ]);
@@ -23,10 +23,15 @@ export function checkMethod(method: string): string | undefined {
 /** What can be said against a header: words to follow "A header" or its field's name, or undefined. */
 export function checkHeader(name: string, value: string): string | undefined {
   if (!succeeds(() => validateHeaderName(name))) return 'must have a name of letters, digits and hyphens';
-  if (OWN_HEADERS.has(name.toLowerCase())) return 'must not be one that belongs to the connection';
+  if (isOwn(name.toLowerCase())) return 'must not be one that belongs to the connection';
   return succeeds(() => validateHeaderValue(name, value))
     ? undefined
     : 'must not have line breaks or control characters in its value';
+}
+
+/** A proxy's headers (`proxy-authorization`, `proxy-connection`, …) concern the next hop alone. */
+function isOwn(name: string): boolean {
+  return OWN_HEADERS.has(name) || name.startsWith('proxy-');
 }
 
 function succeeds(check: () => void): boolean {

@@ -18,7 +18,7 @@ export interface EgressRequest {
   url: URL | string;
   method: string;
   headers: Record<string, string>;
-  body?: string | Buffer;
+  body?: string | Buffer | undefined;
   /** Ends the request at once: as `timeout` when its reason is a TimeoutError, else as `canceled`. There is no other deadline. */
   signal: AbortSignal;
   /** Of the decompressed body. */
