@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { getOwn, isJsonObject, type JsonObject } from '../json.ts';
+import type { Authentication } from './authentication-definition.ts';
 import { SECRET_MASK } from './tool.ts';
 
 /** Secrets of a definition by the JSON pointer (RFC 6901) of their place in it. */
@@ -11,7 +12,13 @@ export interface SplitDefinition {
   readonly kept: readonly string[];
 }
 
-const SECRET_KEYS: Readonly<Record<string, readonly string[]>> = { bearer: ['token'] };
+const SECRET_KEYS: Readonly<Record<Authentication['type'], readonly string[]>> = {
+  bearer: ['token'],
+  basic: ['password'],
+  api_key: ['value'],
+  oauth2_client_credentials: ['client_secret'],
+  standard_webhooks: ['secret', 'previous_secret'],
+};
 
 /** Takes the secrets out of a checked definition and leaves the mask in their places. */
 export function splitSecrets(definition: JsonObject): SplitDefinition {
@@ -22,7 +29,7 @@ export function splitSecrets(definition: JsonObject): SplitDefinition {
   const secrets: Record<string, string> = {};
   const kept: string[] = [];
   const masked: JsonObject = { ...authentication };
-  for (const key of SECRET_KEYS[String(authentication.type)] ?? []) {
+  for (const key of getOwn<readonly string[]>(SECRET_KEYS, String(authentication.type)) ?? []) {
     const secret = authentication[key];
     if (typeof secret !== 'string') continue;
     const pointer = `/execution/authentication/${key}`;

@@ -1,17 +1,15 @@
 import { z } from 'zod';
-import { clip } from '../clip.ts';
-import { getOwn, isJsonObject, type JsonObject, type JsonValue, jsonTypeOf } from '../json.ts';
+import { getOwn, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import { compileSchema, SchemaError } from '../json-schema/compile-schema.ts';
+import { findWebhookFault } from './check-webhook.ts';
 import type { ToolsContext } from './context.ts';
+import { faultAt, must, quoted, shown } from './definition-words.ts';
+import { findUnfit } from './find-unfit.ts';
+import { applyDefaultsSchema, webhookSchema } from './webhook-definition.ts';
 
-/**
- * Nesting of a definition, counted in objects and lists. One level of JSON is three of google.protobuf.Struct, of which
- * protobuf's readers in other languages take no more than 100.
- */
-const MAX_DEPTH = 30;
-
-/** JSON values in a definition, objects and lists included. */
-const MAX_VALUES = 20_000;
+export type { Authentication } from './authentication-definition.ts';
+export { isFitText } from './find-unfit.ts';
+export type { WebhookExecution } from './webhook-definition.ts';
 
 const MUST_HAVE = "Definition must contain 'name', 'description', and 'parameters' keys.";
 const MUST_EXECUTE = "Definition must contain an 'execution' block.";
@@ -24,53 +22,48 @@ const expected = (missing: string, wrong: string) => ({
 const requiredString = (key: string) =>
   z.string(expected(MUST_HAVE, `Definition '${key}' must be a string.`));
 
-const authenticationSchema = z
-  .strictObject(
-    {
-      type: z.literal('bearer', {
-        error: (issue) => `Invalid authentication type: '${shown(issue.input)}'. Must be 'bearer'.`,
-      }),
-      token: z
-        .string("Bearer authentication requires a 'token'.")
-        .regex(/^[\x21-\x7e]+$/, "Authentication 'token' must be visible ASCII characters without spaces.")
-        .meta({
-          description: 'Sent as `Authorization: Bearer …`. Shown as `********`; writing that keeps it.',
-        }),
-    },
-    {
-      error: (issue) =>
-        issue.code === 'unrecognized_keys'
-          ? `Authentication has an unknown key '${shown(issue.keys?.[0])}'.`
-          : "'authentication' must be a JSON object.",
-    },
-  )
-  .meta({ description: 'The credential that is sent with the call.' });
-
-const TIMEOUT_RANGE = "Webhook 'timeout_ms' must be a whole number from 100 to 300000.";
-
-const webhookSchema = z.looseObject({
-  type: z.literal('webhook'),
-  url: z
-    .string("Webhook execution requires a 'url'.")
-    .min(1, "Webhook execution requires a 'url'.")
-    .max(8192, "Webhook 'url' must have no more than 8192 characters.")
-    .meta({ description: 'Where the arguments are posted as JSON. Public addresses only.' }),
-  authentication: authenticationSchema.optional(),
-  timeout_ms: z
-    .int(TIMEOUT_RANGE)
-    .min(100, TIMEOUT_RANGE)
-    .max(300_000, TIMEOUT_RANGE)
-    .optional()
-    .meta({ description: 'How long a call may take, in milliseconds; EXECUTION_TIMEOUT where left out.' }),
-});
-
 const internalFunctionSchema = z
   .looseObject({
     type: z.literal('internal_function'),
     pointer: z.string("Internal function execution requires a 'pointer'."),
     authentication: z.never("Internal functions take no 'authentication'.").optional(),
+    apply_defaults: applyDefaultsSchema,
   })
   .meta({ description: 'A function of the service itself; for system tools.' });
+
+const HIDDEN_SOURCE = must('be {"value": …} or {"from": "caller.user_id" or "request.id"}');
+
+const hiddenSchema = z
+  .record(
+    z.string(),
+    z.union(
+      [
+        z.strictObject({ value: z.custom<JsonValue>((value) => value !== undefined) }, HIDDEN_SOURCE),
+        z.strictObject({ from: z.enum(['caller.user_id', 'request.id']) }, HIDDEN_SOURCE),
+      ],
+      HIDDEN_SOURCE,
+    ),
+    must('be a JSON object'),
+  )
+  .meta({
+    description: 'Parameters that a model neither sees nor sets: each a constant, or taken from the call.',
+  });
+
+const hint = (description: string) => z.boolean(must('be true or false')).optional().meta({ description });
+
+const annotationsSchema = z
+  .looseObject(
+    {
+      read_only: hint('Whether it changes nothing.'),
+      destructive: hint('Whether it may change or delete what is there, and not only add to it.'),
+      idempotent: hint('Whether calling it again with the same arguments has no further effect.'),
+      open_world: hint('Whether it deals with things beyond a closed system.'),
+    },
+    must('be a JSON object'),
+  )
+  .meta({
+    description: 'What kind of tool it is, as in MCP. A tool that is `idempotent` may be called again.',
+  });
 
 /**
  * A tool's definition: what a model is told (`name`, `description`, `parameters`) and how a call runs (`execution`).
@@ -94,13 +87,23 @@ export const definitionSchema = z
         error: (issue) => {
           if (issue.input === undefined) return MUST_EXECUTE;
           if (!isJsonObject(issue.input)) return "'execution' must be a JSON object.";
-          return invalidType(issue.input.type, ['webhook']);
+          return `Invalid execution type: '${shown(issue.input.type)}'. Must be ${quoted(['webhook'])}.`;
         },
       }),
+      hidden: hiddenSchema.optional(),
+      annotations: annotationsSchema.optional(),
+      output_schema: z
+        .union([z.record(z.string(), z.unknown()), z.boolean()], must('be a JSON Schema'))
+        .optional()
+        .meta({ description: 'JSON Schema of the output.' }),
     },
     'Definition must be a valid JSON object.',
   )
   .meta({ id: 'Definition' });
+
+export type Definition = z.output<typeof definitionSchema>;
+export type HiddenParameters = z.output<typeof hiddenSchema>;
+export type Annotations = z.output<typeof annotationsSchema>;
 
 /** A definition that may be stored. */
 export interface CheckedDefinition {
@@ -128,27 +131,28 @@ export function checkDefinition(
   }
   const parsed = definitionSchema.safeParse(input);
   if (!parsed.success) return parsed.error.issues[0]?.message ?? 'Definition is not valid.';
+  // The input itself is stored. It is what was parsed, but for keys named `__proto__`, which the parser passes over.
+  const definition = input as JsonObject & Definition;
   return (
-    findExecutionFault(context, parsed.data.execution, system) ??
-    findParametersFault(input.parameters as JsonObject) ?? {
+    findHiddenFault(definition) ??
+    findExecutionFault(context, definition, system) ??
+    findParametersFault(input.parameters as JsonObject) ??
+    findOutputSchemaFault(definition.output_schema as JsonValue | undefined) ?? {
       definition: input,
-      description: parsed.data.description,
+      description: definition.description,
     }
   );
 }
 
-type Execution = z.output<typeof definitionSchema>['execution'];
-
 function findExecutionFault(
   context: Pick<ToolsContext, 'checkUrl' | 'internalFunctions'>,
-  execution: Execution,
+  definition: Definition,
   system: boolean,
 ): string | undefined {
+  const { execution } = definition;
   switch (execution.type) {
-    case 'webhook': {
-      const refusal = context.checkUrl(execution.url);
-      return refusal && `Webhook 'url' is not allowed: ${refusal}`;
-    }
+    case 'webhook':
+      return findWebhookFault(context, { ...definition, execution });
     case 'internal_function':
       if (!system) return "User-defined tools cannot be of type 'internal_function'.";
       return context.internalFunctions.has(execution.pointer)
@@ -164,53 +168,33 @@ function findParametersFault(parameters: JsonObject): string | undefined {
   if (type !== undefined && type !== 'object') {
     return 'Definition \'parameters\' is not a valid JSON Schema of arguments: /type: must be "object".';
   }
+  const fault = findSchemaFault(parameters);
+  return fault && `Definition 'parameters' is not a valid JSON Schema of arguments: ${fault}`;
+}
+
+function findHiddenFault({ parameters, hidden = {} }: Definition): string | undefined {
+  const properties = getOwn(parameters, 'properties');
+  const name = Object.keys(hidden).find(
+    (name) => name === '__proto__' || (isJsonObject(properties) && Object.hasOwn(properties, name)),
+  );
+  if (name === undefined) return undefined;
+  return faultAt(
+    ['hidden', name],
+    name === '__proto__' ? 'must have another name' : 'must not be a parameter too',
+  );
+}
+
+function findOutputSchemaFault(schema: JsonValue | undefined): string | undefined {
+  const fault = schema === undefined ? undefined : findSchemaFault(schema);
+  return fault && `Definition 'output_schema' is not a valid JSON Schema: ${fault}`;
+}
+
+function findSchemaFault(schema: JsonValue): string | undefined {
   try {
-    compileSchema(parameters);
+    compileSchema(schema);
     return undefined;
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
-    return `Definition 'parameters' is not a valid JSON Schema of arguments: ${error.message}`;
+    return error.message;
   }
-}
-
-/** Finds text that cannot be stored or shown everywhere, and nesting that other readers of JSON would refuse. */
-function findUnfit(definition: JsonObject): string | undefined {
-  const waiting: { value: JsonValue; depth: number }[] = [{ value: definition, depth: 1 }];
-  let values = 0;
-  for (let next = waiting.pop(); next; next = waiting.pop()) {
-    const { value, depth } = next;
-    if (++values > MAX_VALUES) return `Definition must not hold more than ${MAX_VALUES} values.`;
-    if (typeof value === 'string') {
-      if (!isFitText(value)) return UNFIT_TEXT;
-    } else if (typeof value === 'number') {
-      // Written as 1e999, say: it would be stored as null.
-      if (!Number.isFinite(value)) return 'Definition must not contain numbers beyond the range of a double.';
-    } else if (typeof value === 'object' && value !== null) {
-      if (depth > MAX_DEPTH) return `Definition must not be nested more than ${MAX_DEPTH} levels deep.`;
-      const isList = Array.isArray(value);
-      if (isList && value.length > MAX_VALUES)
-        return `Definition must not hold more than ${MAX_VALUES} values.`;
-      if (!isList && !Object.keys(value).every(isFitText)) return UNFIT_TEXT;
-      for (const child of isList ? value : Object.values(value))
-        waiting.push({ value: child, depth: depth + 1 });
-    }
-  }
-  return undefined;
-}
-
-const UNFIT_TEXT = 'Definition must not contain NUL characters or lone surrogates.';
-
-/** Whether text has neither NUL characters nor lone surrogates: PostgreSQL and UTF-8 cannot carry them. */
-export function isFitText(text: string): boolean {
-  return !text.includes('\0') && text.isWellFormed();
-}
-
-function invalidType(type: unknown, allowed: readonly string[]): string {
-  return `Invalid execution type: '${shown(type)}'. Must be ${allowed.map((name) => `'${name}'`).join(' or ')}.`;
-}
-
-/** A stranger's value within a message: short, whatever it is. */
-function shown(value: unknown): string {
-  if (typeof value === 'string') return clip(value);
-  return typeof value === 'object' && value !== null ? jsonTypeOf(value) : String(value ?? null);
 }

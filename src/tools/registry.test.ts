@@ -8,6 +8,7 @@ import { deleteTool } from './delete-tool.ts';
 import { installBuiltinTools } from './install-builtin-tools.ts';
 import { listTools } from './list-tools.ts';
 import { openSecrets } from './seal-definition.ts';
+import { definitionText, modelDefinition } from './tool.ts';
 import { findSecrets } from './tool-store.ts';
 import { updateTool } from './update-tool.ts';
 import { getTools, validateTools } from './validate-tools.ts';
@@ -109,6 +110,78 @@ describe('the registry', () => {
     await expect(createTool(context, BOB, bearer('********'))).rejects.toMatchObject({
       code: 'invalid_argument',
     });
+  });
+
+  it('keeps a masked secret for the same token endpoint only', async () => {
+    await using database = openTestDatabase();
+    const context = testToolsContext(database);
+    const client = (secret: string, tokenUrl: string, url = 'https://tools.example/hook') =>
+      webhookInput('one', {
+        url,
+        authentication: {
+          type: 'oauth2_client_credentials',
+          token_url: tokenUrl,
+          client_id: 'me',
+          client_secret: secret,
+        },
+      });
+    const { id } = await createTool(context, ALICE, client('the-real-secret', 'https://auth.example/token'));
+    const update = (input: object) => updateTool(context, ALICE, id, input, merge);
+    const moved = (key: string) => ({
+      fields: {
+        definition: [
+          `Authentication 'client_secret': a stored secret is not sent to another origin: give the secret with the new '${key}'.`,
+        ],
+      },
+    });
+    await expect(update(client('********', 'https://evil.example/token'))).rejects.toMatchObject(
+      moved('token_url'),
+    );
+    await expect(
+      update(client('********', 'https://auth.example/token', 'https://evil.example/hook')),
+    ).rejects.toMatchObject(moved('url'));
+    const tool = await update(client('********', 'https://auth.example/other'));
+    expect(tool.definition).not.toContain('the-real-secret');
+    expect(openSecrets(context, id, await findSecrets(database, id))).toEqual({
+      '/execution/authentication/client_secret': 'the-real-secret',
+    });
+  });
+
+  it('keeps no secret of one type of credential for another', async () => {
+    await using database = openTestDatabase();
+    const context = testToolsContext(database);
+    const basic = { type: 'basic', username: 'me', password: 'the-real-secret' };
+    const { id } = await createTool(context, ALICE, webhookInput('one', { authentication: basic }));
+    const others = [
+      { type: 'bearer', token: '********' },
+      { type: 'api_key', in: 'query', name: 'key', value: '********' },
+      { type: 'standard_webhooks', secret: '********' },
+    ];
+    for (const authentication of others) {
+      await expect(
+        updateTool(context, ALICE, id, webhookInput('one', { authentication }), merge),
+      ).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+  });
+
+  it('shows hidden parameters to who may change them, and to no model', async () => {
+    await using database = openTestDatabase();
+    const context = testToolsContext(database);
+    const withHidden = (name: string) => {
+      const input = webhookInput(name);
+      return { ...input, definition: { ...input.definition, hidden: { tenant: { value: 'acme' } } } };
+    };
+    const own = await createTool(context, ALICE, withHidden('own'));
+    const system = await createTool(context, STAFF, { ...withHidden('system'), is_system_tool: true });
+    for (const tool of [own, system]) {
+      expect(definitionText(tool, { showPointer: true })).toContain('"hidden":{"tenant":{"value":"acme"}}');
+      const { hidden, ...shown } = withHidden(tool.name).definition;
+      expect(modelDefinition(tool)).toEqual(shown);
+    }
+    expect(definitionText(own, { showPointer: false })).toBe(own.definition);
+    expect(definitionText(system, { showPointer: false })).toBe(
+      JSON.stringify(webhookInput('system').definition),
+    );
   });
 
   it('gives out own and system tools alone', async () => {

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import type { ToolsContext } from './context.ts';
 import { type Secrets, splitSecrets } from './credentials.ts';
 import { SECRET_MASK } from './tool.ts';
@@ -28,10 +28,12 @@ export function sealDefinition(
     for (const place of split.kept) {
       const secret = Object.hasOwn(old, place) ? old[place] : undefined;
       if (secret === undefined)
-        throw invalidMask(`'${SECRET_MASK}' keeps a stored secret, but none is stored here`);
-      if (!stored || originOf(definition) !== originOf(JSON.parse(stored.definition) as JsonObject)) {
+        throw invalidMask(place, `'${SECRET_MASK}' keeps a stored secret, but none is stored here`);
+      const moved = findMovedUrl(definition, stored && (JSON.parse(stored.definition) as JsonObject));
+      if (moved !== undefined) {
         throw invalidMask(
-          "a stored secret is not sent to another origin: give the secret with the new 'url'",
+          place,
+          `a stored secret is not sent to another origin: give the secret with the new '${moved}'`,
         );
       }
       secrets[place] = secret;
@@ -57,13 +59,25 @@ export function openSecrets(
   return sealed === null ? {} : (JSON.parse(context.encryption.decrypt(sealed, toolId)) as Secrets);
 }
 
-function originOf(definition: JsonObject): string | undefined {
-  const { url } = definition.execution as JsonObject;
+/** The key of the first URL that a secret would be sent to at another origin than before. */
+function findMovedUrl(definition: JsonObject, stored: JsonObject | undefined): string | undefined {
+  const origins = originsOf(definition);
+  const before = stored && originsOf(stored);
+  return (['url', 'token_url'] as const).find((key) => origins[key] !== before?.[key]);
+}
+
+function originsOf(definition: JsonObject): { url: string | undefined; token_url: string | undefined } {
+  const { url, authentication } = definition.execution as JsonObject;
+  const tokenUrl = isJsonObject(authentication) ? authentication.token_url : undefined;
+  return { url: originOf(url), token_url: originOf(tokenUrl) };
+}
+
+function originOf(url: JsonValue | undefined): string | undefined {
   return typeof url === 'string' && URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
-function invalidMask(words: string): ServiceError {
-  const message = `Authentication 'token': ${words}.`;
+function invalidMask(place: string, words: string): ServiceError {
+  const message = `Authentication '${place.slice(place.lastIndexOf('/') + 1)}': ${words}.`;
   return new ServiceError('invalid_argument', `definition: ${message}`, {
     fields: { definition: [message] },
   });

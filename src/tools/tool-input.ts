@@ -3,7 +3,8 @@ import { clip } from '../clip.ts';
 import { type FieldErrors, ServiceError } from '../errors.ts';
 import { isJsonObject, jsonTypeOf } from '../json.ts';
 import type { ToolsContext } from './context.ts';
-import { type CheckedDefinition, checkDefinition, definitionSchema, isFitText } from './definition.ts';
+import { type CheckedDefinition, checkDefinition, definitionSchema } from './definition.ts';
+import { isFitText } from './find-unfit.ts';
 import { type ToolType, toolTypes } from './tool.ts';
 
 const REQUIRED = 'This field is required.';

@@ -33,14 +33,28 @@ export function etagOf(tool: Pick<Tool, 'revision'>): string {
   return `"${tool.revision}"`;
 }
 
-/** The definition as its reader may see it, as JSON text: with the pointer for an administrator. */
+/**
+ * The definition as its reader may see it, as JSON text: for an administrator with the pointer, and for others, of a
+ * system tool, without its hidden parameters.
+ */
 export function definitionText(tool: Tool, reader: { showPointer: boolean }): string {
-  if (tool.pointer === null || !reader.showPointer) return tool.definition;
-  const definition = JSON.parse(tool.definition) as JsonObject & { execution: JsonObject };
-  return JSON.stringify({ ...definition, execution: { ...definition.execution, pointer: tool.pointer } });
+  if (reader.showPointer) return tool.pointer === null ? tool.definition : withPointer(tool);
+  // Parsing is dear, and few tools have any.
+  if (tool.ownerId !== null || !tool.definition.includes('"hidden":')) return tool.definition;
+  return JSON.stringify(withoutHidden(tool));
 }
 
-/** The definition as models get it: under the tool's own name, whatever name was stored in it. */
+/** The definition as models get it: under the tool's own name, whatever name was stored, without hidden parameters. */
 export function modelDefinition(tool: Pick<Tool, 'name' | 'definition'>): JsonObject {
-  return { ...(JSON.parse(tool.definition) as JsonObject), name: tool.name };
+  return { ...withoutHidden(tool), name: tool.name };
+}
+
+function withPointer({ definition: text, pointer }: Tool): string {
+  const definition = JSON.parse(text) as JsonObject & { execution: JsonObject };
+  return JSON.stringify({ ...definition, execution: { ...definition.execution, pointer } });
+}
+
+function withoutHidden(tool: Pick<Tool, 'definition'>): JsonObject {
+  const { hidden, ...definition } = JSON.parse(tool.definition) as JsonObject;
+  return definition;
 }

@@ -117,8 +117,22 @@ describe('definitions', () => {
     ],
     [execute({ authentication: 'x' }), "'authentication' must be a JSON object."],
     [
-      execute({ authentication: { type: 'basic' } }),
-      "Invalid authentication type: 'basic'. Must be 'bearer'.",
+      execute({ authentication: { type: 'digest' } }),
+      "Invalid authentication type: 'digest'. Must be 'bearer' or 'basic' or 'api_key' or 'oauth2_client_credentials' or 'standard_webhooks'.",
+    ],
+    [execute({ method: 'TRACE' }), '/execution/method: must be one of GET, HEAD, POST, PUT, PATCH, DELETE.'],
+    [
+      execute({ headers: { 'X-A': 'a\r\nX-Evil: 1' } }),
+      '/execution/headers/X-A: must not have line breaks or control characters in its value.',
+    ],
+    [execute({ headers: { 'X-A': 'a\0' } }), UNFIT],
+    [
+      execute({ headers: { Cookie: 'id=1' } }),
+      "/execution/headers/Cookie: must not hold a constant credential: it belongs into 'authentication'.",
+    ],
+    [
+      define({ hidden: { a: {} } }),
+      '/hidden/a: must be {"value": …} or {"from": "caller.user_id" or "request.id"}.',
     ],
     [execute({ authentication: { type: 'bearer' } }), "Bearer authentication requires a 'token'."],
     ...['', 'a b', 'a\r\nb', 'é'].map((token) => [
@@ -178,6 +192,19 @@ describe('definitions that are accepted', () => {
     [define({ x: nested(29), y: null, 'any key': [1.5, 'é', '\u{1F600}'] })],
     [execute({ url: 'https://x.example:8443/a?b=c#d', more: { headers: [] } })],
     [define({ name: '', description: '' })],
+    [
+      execute({
+        method: 'PUT',
+        url: 'https://x.example/{a}',
+        query: { q: ['{a}', 1] },
+        headers: { 'X-A': '{a}' },
+        body: { a: ['{a}', null] },
+        max_response_bytes: 1,
+        output: '/a',
+        apply_defaults: true,
+      }),
+    ],
+    [define({ hidden: { a: { value: null } }, annotations: { read_only: true, x: 1 }, output_schema: true })],
   ])('%j', async (value) => {
     const user = createHttpClient(service.url, makeToken());
     const body = { name: 'one', definition: value };

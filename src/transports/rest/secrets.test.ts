@@ -52,6 +52,54 @@ describe('secrets', () => {
     expect(files.length).toBeGreaterThan(0);
   });
 
+  it.each([
+    [{ type: 'basic', username: 'me', password: secretOf('basic') }, ['password']],
+    [{ type: 'api_key', in: 'header', name: 'X-Key', value: secretOf('key') }, ['value']],
+    [
+      {
+        type: 'oauth2_client_credentials',
+        token_url: 'https://x.example/token',
+        client_id: 'me',
+        client_secret: secretOf('client'),
+      },
+      ['client_secret'],
+    ],
+    [
+      {
+        type: 'standard_webhooks',
+        secret: `whsec_${Buffer.alloc(24, 1).toString('base64')}`,
+        previous_secret: Buffer.alloc(24, 2).toString('base64'),
+      },
+      ['secret', 'previous_secret'],
+    ],
+  ] as [Record<string, string>, string[]][])(
+    'of %j are masked, kept and encrypted',
+    async (authentication, keys) => {
+      await using service = await startTestService({ LOG_LEVEL: 'trace' });
+      const user = createHttpClient(service.url, makeToken());
+      const secrets = keys.map((key) => authentication[key] ?? '');
+      const masked = { ...authentication, ...Object.fromEntries(keys.map((key) => [key, MASK])) };
+      const made = await user<Tool>('POST', TOOLS, { body: webhookInput('one', { authentication }) });
+      const path = `${TOOLS}${made.json.id}/`;
+      const answers = [
+        made,
+        await user('PUT', path, { body: webhookInput('one', { authentication: masked }) }),
+        await user('GET', path),
+        await user('GET', TOOLS),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 200]);
+      const files = readdirSync(service.folder).filter((file) => file.startsWith('tools.db'));
+      const stored = files.map((file) => readFileSync(join(service.folder, file)).toString('latin1')).join();
+      for (const { text } of answers) expect(text).toContain(JSON.stringify(masked));
+      for (const secret of secrets) {
+        for (const text of [...answers.map((answer) => answer.text), JSON.stringify(service.log), stored]) {
+          expect(text).not.toContain(secret);
+        }
+      }
+      expect(stored).toContain(MASK);
+    },
+  );
+
   it('are not kept for another origin, and not where none is stored', async () => {
     await using service = await startTestService();
     const user = createHttpClient(service.url, makeToken());
