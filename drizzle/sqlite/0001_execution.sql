@@ -32,4 +32,4 @@ CREATE TABLE `idempotency_keys` (
 --> statement-breakpoint
 CREATE INDEX `idempotency_keys_created` ON `idempotency_keys` (`created_at`);--> statement-breakpoint
 ALTER TABLE `tools` ADD `alias` text;--> statement-breakpoint
-CREATE INDEX `tools_alias` ON `tools` (`alias`) WHERE alias is not null;
+CREATE INDEX `tools_alias` ON `tools` (`owner_id`,`alias`) WHERE alias is not null;

@@ -1,5 +1,6 @@
 import { and, eq } from 'drizzle-orm';
 import type { Database, Transaction } from '../db/database.ts';
+import { aliasOf } from './alias.ts';
 import type { Tool } from './tool.ts';
 
 type ToolRow = Database['tables']['tools']['$inferSelect'];
@@ -59,5 +60,10 @@ export async function removeTool(
 }
 
 function toRow<R extends ToolChangeRecord>(record: R) {
-  return { ...record, createdAt: record.createdAt.getTime(), updatedAt: record.updatedAt.getTime() };
+  return {
+    ...record,
+    alias: aliasOf(record.name),
+    createdAt: record.createdAt.getTime(),
+    updatedAt: record.updatedAt.getTime(),
+  };
 }

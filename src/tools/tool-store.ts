@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
+import { and, asc, between, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
 import { type Database, type Handle, preparedOnce, type SelectQuery } from '../db/database.ts';
 import { createLruCache } from '../lru-cache.ts';
 import type { Tool, ToolType } from './tool.ts';
@@ -12,6 +12,9 @@ const MAX_SEARCHED_CHARACTERS = 4096;
 
 /** What a search looks at. */
 export type ToolSummary = Pick<ToolRow, 'id' | 'name' | 'description'>;
+
+/** Under which names a tool can be called. */
+export type ToolNames = Pick<ToolRow, 'id' | 'revision' | 'ownerId' | 'name' | 'alias'>;
 
 /** A part of a list that is in byte order of names. */
 export interface Page {
@@ -44,7 +47,7 @@ const queries = preparedOnce((database, handle) => {
       or(sql`${placeholder('toolType')} = ''`, eq(tools.toolType, placeholder('toolType'))),
     );
   // Not the secrets: only a call needs them.
-  const { secrets, description, ...columns } = getTableColumns(tools);
+  const { secrets, description, alias, ...columns } = getTableColumns(tools);
   const version = { id: tools.id, revision: tools.revision };
   const summary = {
     id: tools.id,
@@ -54,6 +57,10 @@ const queries = preparedOnce((database, handle) => {
     ),
   };
   const count = { count: sql<number>`count(*)`.mapWith(Number) };
+  const names = { ...version, ownerId: tools.ownerId, name: tools.name, alias };
+  const aliased = database.anyOf(alias, 'names');
+  const reaches = (column: typeof tools.name | typeof alias) =>
+    between(column, placeholder('from'), placeholder('to'));
 
   const select = handle.select(columns).from(tools);
   const versions = () => handle.select(version).from(tools);
@@ -78,6 +85,34 @@ const queries = preparedOnce((database, handle) => {
     versionsByNames: prepare(
       'tool_versions_by_names',
       versions().where(or(and(ofSystem, named), and(ofOwner, named))),
+    ),
+    namesByNames: prepare(
+      'tool_names_by_names',
+      handle
+        .select(names)
+        .from(tools)
+        .where(or(and(ofSystem, named), and(ofOwner, named))),
+    ),
+    namesByAliases: prepare(
+      'tool_names_by_aliases',
+      handle
+        .select(names)
+        .from(tools)
+        .where(or(and(ofSystem, aliased), and(ofOwner, aliased))),
+    ),
+    namesInRange: prepare(
+      'tool_names_in_range',
+      handle
+        .select(names)
+        .from(tools)
+        .where(
+          or(
+            and(ofSystem, reaches(tools.name)),
+            and(ofOwner, reaches(tools.name)),
+            and(ofSystem, reaches(alias)),
+            and(ofOwner, reaches(alias)),
+          ),
+        ),
     ),
     systemVersions: prepare('system_tool_versions', versionsOf(ofSystem)),
     ownedVersions: prepare('owned_tool_versions', versionsOf(ofOwner)),
@@ -167,6 +202,43 @@ export async function findToolsByNames(
   return load(database, versions, owner);
 }
 
+/** What the owner's and the system's tools of these names are called, in no order. */
+export async function findNames(
+  database: Database,
+  names: readonly string[],
+  owner: string | null,
+): Promise<ToolNames[]> {
+  return queries(database).namesByNames({ names: JSON.stringify(names), owner });
+}
+
+/** As `findNames`, for the tools of these aliases. */
+export async function findAliases(
+  database: Database,
+  aliases: readonly string[],
+  owner: string | null,
+): Promise<ToolNames[]> {
+  return queries(database).namesByAliases({ names: JSON.stringify(aliases), owner });
+}
+
+/** As `findNames`, for the tools whose name or alias is `stem` or, where `isCut`, begins with it. */
+export async function findNamesByStem(
+  database: Database,
+  { stem, isCut }: { readonly stem: string; readonly isCut: boolean },
+  owner: string | null,
+): Promise<ToolNames[]> {
+  // The characters of an allowed name all come before `~`.
+  return queries(database).namesInRange({ from: stem, to: isCut ? `${stem}~` : stem, owner });
+}
+
+/** The tools that these are the names of, in their order. */
+export async function loadNamed(
+  database: Database,
+  names: readonly ToolNames[],
+  owner: string | null,
+): Promise<Tool[]> {
+  return load(database, names, owner);
+}
+
 /** The tool of this name that a user owns, if exactly one user does. */
 export async function findOnlyOwnedTool(database: Database, name: string): Promise<Tool | undefined> {
   const [only, another] = await queries(database).ownersByName({ name });
@@ -237,7 +309,7 @@ function pageValues({ ownerId, after, toolType, limit }: Page) {
   return { ...(ownerId === null ? {} : { owner: ownerId }), after, toolType: toolType ?? '', limit };
 }
 
-function toTool(row: Omit<ToolRow, 'secrets' | 'description'>): Tool {
+function toTool(row: Omit<ToolRow, 'secrets' | 'description' | 'alias'>): Tool {
   return {
     id: row.id,
     name: row.name,

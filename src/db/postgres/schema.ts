@@ -25,7 +25,7 @@ export const tools = pgTable(
     uniqueIndex('tools_owner_name').on(table.ownerId, table.name),
     uniqueIndex('tools_system_name').on(table.name).where(sql`owner_id is null`),
     index('tools_name').on(table.name),
-    index('tools_alias').on(table.alias).where(sql`alias is not null`),
+    index('tools_alias').on(table.ownerId, table.alias).where(sql`alias is not null`),
   ],
 );
 

@@ -5,6 +5,8 @@ import { type ExpectedEtag, getTool, getToolToChange, toolNotFound } from '../..
 import type { ToolsContext } from '../../tools/context.ts';
 import { createTool } from '../../tools/create-tool.ts';
 import { deleteTool } from '../../tools/delete-tool.ts';
+import { exportTools } from '../../tools/formats/export-tools.ts';
+import { readFormat } from '../../tools/formats/format.ts';
 import { listTools } from '../../tools/list-tools.ts';
 import { definitionText, etagOf, type Tool, type ToolType, toolTypes } from '../../tools/tool.ts';
 import { updateTool } from '../../tools/update-tool.ts';
@@ -30,6 +32,8 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
   app.get<{ Querystring: Record<string, string | string[]> }>(TOOLS_PATH, async (request, reply) => {
     const user = userOf(request);
     const { query } = request;
+    const asked = single('format', query.format);
+    const format = asked === undefined ? undefined : readFormat(asked);
     const { tools, nextCursor } = await listTools(context, user, {
       limit: limitOf(query.limit),
       cursor: single('cursor', query.cursor),
@@ -42,6 +46,7 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
       next.set('cursor', nextCursor);
       reply.header('Link', `<${TOOLS_PATH}?${next}>; rel="next"`);
     }
+    if (format !== undefined) return exportTools(context, user.userId, tools, format);
     return reply.type(JSON_TYPE).send(`[${tools.map((tool) => toolText(tool, user)).join(',')}]`);
   });
 

@@ -10,6 +10,8 @@ import { getTool, toolNotFound } from '../../tools/access.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { createTool } from '../../tools/create-tool.ts';
 import { deleteTool } from '../../tools/delete-tool.ts';
+import { exportTools } from '../../tools/formats/export-tools.ts';
+import { readFormat } from '../../tools/formats/format.ts';
 import { listTools, MAX_PAGE } from '../../tools/list-tools.ts';
 import { definitionText, etagOf, modelDefinition, type Tool, toolTypes } from '../../tools/tool.ts';
 import { updateTool } from '../../tools/update-tool.ts';
@@ -35,7 +37,9 @@ export function createToolsRpcs(context: ToolsContext, maxIds: number) {
 
     async getToolDefinitions(request, { values }) {
       const { userId, ids } = readIds(callerForIds(values, request.userId), request.toolIds, maxIds);
+      const format = request.format === '' ? undefined : readFormat(request.format);
       const tools = await getTools(context, userId, ids);
+      if (format !== undefined) return { definitions: await exportTools(context, userId, tools, format) };
       return { definitions: tools.map(modelDefinition) };
     },
 

@@ -1,0 +1,72 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ConfigError, parseConfig } from '../config.ts';
+import { parseUuid } from '../uuid.ts';
+import { localToken } from './local-token.ts';
+
+const USAGE =
+  'usage: npm run import -- FILE [--user UUID | --token TOKEN] [--url http://127.0.0.1:8007]\n' +
+  'FILE is JSON: functions, tools or an OpenAPI document, or {"document": …, "execution": …, "credentials": …}.\n' +
+  'The token is --token, else the environment variable TOKEN, else one made here for --user.';
+
+interface Result {
+  readonly name: string;
+  readonly status: string;
+  readonly errors: readonly string[];
+  readonly notes: readonly string[];
+}
+
+// Registers the tools of a file with the running service; says what became of each.
+try {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      user: { type: 'string' },
+      token: { type: 'string' },
+      url: { type: 'string', default: 'http://127.0.0.1:8007' },
+    },
+  });
+  const [file] = positionals;
+  if (file === undefined || positionals.length > 1) throw new Error('Name one FILE.');
+  const token = values.token ?? process.env.TOKEN ?? (await tokenFor(values.user));
+  const answer = await fetch(new URL('/ms7/api/v1/tools/import/', values.url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: readFileSync(file),
+  });
+  const text = await answer.text();
+  if (answer.status !== 200) throw new Error(`The service answered ${answer.status}: ${text}`);
+  report((JSON.parse(text) as { results: readonly Result[] }).results);
+} catch (error) {
+  process.stderr.write(`${faultOf(error)}\n`);
+  process.exitCode = 1;
+}
+
+function report(results: readonly Result[]): void {
+  const counts = new Map<string, number>();
+  for (const { name, status, errors, notes } of results) {
+    counts.set(status, (counts.get(status) ?? 0) + 1);
+    const remarks = [...errors, ...notes].join(' ');
+    const line = `${status.padEnd(9)} ${name}${remarks === '' ? '' : ` - ${remarks}`}`;
+    // The document is a stranger's: nothing in it moves the cursor of a terminal.
+    process.stdout.write(`${line.replace(/\p{Cc}/gu, ' ')}\n`);
+  }
+  const summary = [...counts].map(([status, count]) => `${count} ${status}`).join(', ');
+  process.stdout.write(`${summary || 'The document has no tools.'}\n`);
+  if (counts.has('refused')) process.exitCode = 1;
+}
+
+async function tokenFor(user: string | undefined): Promise<string> {
+  const userId = parseUuid(user);
+  if (userId === undefined) throw new Error('Give --token, TOKEN, or --user with a UUID.');
+  return localToken(parseConfig(process.env), { userId, ttlSeconds: 60 });
+}
+
+function faultOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof ConfigError) return `Configuration: ${error.message}`;
+  // fetch says why in the cause.
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${error.message}${cause}\n${USAGE}`;
+}
