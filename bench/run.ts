@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { measureHostile, measureOverhead } from './calls.ts';
 import { startChild } from './child.ts';
 import { fullEffort, quickEffort } from './effort.ts';
 import type { LoadJob, LoadResult } from './load-job.ts';
@@ -13,7 +14,7 @@ import { measureHanging, measureWebhooks } from './webhooks.ts';
 // time, so that the ratios mean something where the machine does not. Everything listens on loopback.
 
 const scenarioNames = Object.keys(scenarios) as ScenarioName[];
-const names = ['startup', ...scenarioNames, 'webhooks', 'hanging'] as const;
+const names = ['startup', ...scenarioNames, 'webhooks', 'hanging', 'overhead', 'hostile'] as const;
 
 const USAGE = `npm run bench -- [--quick] [--only NAME[,NAME...]]
 
@@ -66,6 +67,14 @@ async function run({ quick, only }: { quick: boolean; only: ReadonlySet<string> 
   if (only.has('hanging')) {
     say('hanging webhooks');
     findings.push(...(await measureHanging(effort, load, small)));
+  }
+  if (only.has('overhead')) {
+    say('calls beside bare undici');
+    findings.push(...(await measureOverhead(effort, small)));
+  }
+  if (only.has('hostile')) {
+    say('200 hostile upstreams');
+    findings.push(...(await measureHostile(small)));
   }
   process.stdout.write(`\n${formatFindings(findings, { verdicts: !quick })}\n`);
   say(`\n${Math.round((performance.now() - start) / 1000)} s`);

@@ -1,28 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ExecuteMultipleToolsRequestSchema } from '../src/gen/tool/tool_pb.ts';
-import { startChild } from './child.ts';
 import type { Effort } from './effort.ts';
-import { sampleTools, webhookDefinition } from './examples.ts';
 import type { HttpRequest, LoadJob } from './load-job.ts';
-import type { PeerReady, PeerUsage } from './peers/peer.ts';
 import { type Load, loadJob } from './rates.ts';
 import { atMost, type Finding, show } from './report.ts';
-import { EXECUTE_PATH, grpcRequest, TOOLS_PATH } from './requests.ts';
+import { EXECUTE_PATH, grpcRequest } from './requests.ts';
+import { openScene, post, type Scene } from './scene.ts';
 import type { SeededDatabase } from './seed.ts';
-import { JWT_KEY, startServiceProcess } from './service-process.ts';
 import { median } from './statistics.ts';
-import { signToken } from './token.ts';
-
-/** A service, a user, and somebody's endpoint that the user's tools call. */
-interface Scene extends AsyncDisposable {
-  readonly origin: string;
-  readonly userId: string;
-  readonly token: string;
-  /** Registers a tool that calls the endpoint at this path. */
-  register(name: string, path: string): Promise<void>;
-}
 
 /** The name of the tool with this number. */
 const slowTool = (index: number) => `slow_${index}`;
@@ -104,33 +90,6 @@ export async function measureHanging(
   ];
 }
 
-async function openScene(database: SeededDatabase): Promise<Scene> {
-  const webhook = await startChild<'usage', PeerUsage>(new URL('./peers/webhook.ts', import.meta.url));
-  const { port } = webhook.ready as PeerReady;
-  const service = await startServiceProcess({
-    databaseFile: database.file,
-    settings: { EGRESS_ALLOW: `127.0.0.1:${port}` },
-  });
-  const { origin } = service;
-  const userId = randomUUID();
-  const token = signToken(JWT_KEY, userId);
-  const [tool] = sampleTools;
-  if (!tool) throw new Error('the sample of tools is empty');
-  return {
-    origin,
-    userId,
-    token,
-    async register(name, path) {
-      const definition = webhookDefinition(tool, `http://127.0.0.1:${port}${path}`);
-      await post(`${origin}${TOOLS_PATH}`, token, { name, definition });
-    },
-    async [Symbol.asyncDispose]() {
-      await service[Symbol.asyncDispose]();
-      await webhook[Symbol.asyncDispose]();
-    },
-  };
-}
-
 /** Runs calls in one request and sees to it that each result is as expected. */
 async function expectAll(
   { origin, token }: Scene,
@@ -146,16 +105,6 @@ async function expectAll(
   if (other || results.length !== calls.length) {
     throw new Error(`a call did not end as expected: ${JSON.stringify(other ?? results)}`);
   }
-}
-
-async function post(url: string, token: string, body: object): Promise<unknown> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
-  return response.json();
 }
 
 function oneByOne(origin: string, repetitions: number, request: HttpRequest): LoadJob {

@@ -16,3 +16,9 @@ export type Caller =
 export function isAdministrator(caller: Caller): boolean {
   return caller.kind === 'user' && caller.isStaff;
 }
+
+/** Whom to count a call for, where limits and keys are a caller's own: the user, or the service that acts for nobody. */
+export function callerKey(caller: Caller): string {
+  if (caller.userId !== null) return caller.userId;
+  return caller.kind === 'service' ? `service:${caller.name}` : caller.kind;
+}

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What the service counts. Labels come from closed lists, so that strangers cannot make series. */
 export interface Metrics {
@@ -8,6 +8,10 @@ export interface Metrics {
   rpc(labels: { method: string; code: string }, seconds: number): void;
   /** One tool call: how the tool runs, and `success` or the error's code. */
   execution(labels: { kind: string; outcome: string }, seconds: number): void;
+  /** One request to a tool's host: `answered`, `server_error` (5xx), or why it came to nothing. */
+  attempt(outcome: string): void;
+  /** Watches what can be looked up at any time: how many calls run and wait, how many circuits are open. */
+  watch(read: () => { running: number; waiting: number; openCircuits: number }): void;
   /** All of it in Prometheus' text format. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -46,12 +50,33 @@ export function createMetrics(): Metrics {
     labelNames: ['kind', 'outcome'],
     registers,
   });
+  const attempts = new Counter({
+    name: 'tool_upstream_requests_total',
+    help: "Requests to tools' hosts, retries included, by outcome",
+    labelNames: ['outcome'],
+    registers,
+  });
   return {
     request: (labels, seconds) => requests.observe(labels, seconds),
     rpc: (labels, seconds) => rpcs.observe(labels, seconds),
     execution({ kind, outcome }, seconds) {
       executions.observe({ kind }, seconds);
       outcomes.inc({ kind, outcome });
+    },
+    attempt: (outcome) => attempts.inc({ outcome }),
+    watch(read) {
+      const gauge = (name: string, help: string, value: () => number) =>
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            this.set(value());
+          },
+        });
+      gauge('tool_calls_running', 'Tool calls that run', () => read().running);
+      gauge('tool_calls_waiting', 'Tool calls that wait for their turn', () => read().waiting);
+      gauge('tool_circuits_open', 'Hosts that are left alone, by caller', () => read().openCircuits);
     },
     render: () => registry.metrics(),
     contentType: registry.contentType,

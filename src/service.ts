@@ -6,11 +6,16 @@ import { createSecureContext } from 'node:tls';
 import { type Config, ConfigError } from './config.ts';
 import { openSqlite } from './db/sqlite/open.ts';
 import { checkUrl } from './egress/address-policy.ts';
+import { createCredentials } from './egress/credentials/credentials.ts';
 import { createEgressClient } from './egress/egress-client.ts';
 import { createEncryption } from './encryption.ts';
-import type { ExecutionContext } from './execution/execute-calls.ts';
+import type { ExecutionContext } from './execution/context.ts';
+import { createIdempotency } from './execution/idempotency/idempotency.ts';
 import { createDiscoverTools, discoverTool } from './execution/internal/discover.ts';
 import { createGetCurrentWeather, weatherTool } from './execution/internal/weather.ts';
+import { createBulkheads } from './execution/resilience/bulkheads.ts';
+import { createCircuitBreaker } from './execution/resilience/circuit-breaker.ts';
+import { createHistory } from './history/create-history.ts';
 import { loadOrCreateKey } from './local-keys.ts';
 import type { Logger } from './logging.ts';
 import { createLruCache } from './lru-cache.ts';
@@ -19,6 +24,7 @@ import { packageRoot } from './package-root.ts';
 import { reportSettings } from './start-report.ts';
 import type { ToolsContext } from './tools/context.ts';
 import { installBuiltinTools } from './tools/install-builtin-tools.ts';
+import { createTracer } from './tracing/tracer.ts';
 import { createAuthenticate } from './transports/authenticate.ts';
 import { createApp } from './transports/create-app.ts';
 import { createFlights } from './transports/flights.ts';
@@ -45,6 +51,9 @@ export interface Service {
 
 /** Tools that are kept ready to run, in characters of their definitions; ready, they take some twenty times as much. */
 const PREPARED_CHARACTERS = 4 * 1024 * 1024;
+
+/** Calls of all users that wait for their turn: what they are made of is held in memory meanwhile. */
+const MAX_QUEUED_CALLS = 20_000;
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
   version: string;
@@ -92,13 +101,52 @@ export async function startService(
       answerBytes: config.MAX_ANSWER_BYTES,
     },
   };
+  const logFault = (error: unknown) => logger.error({ err: error }, 'a fault beside the requests');
+  const tracer = await createTracer({
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    serviceName: config.OTEL_SERVICE_NAME,
+    serviceVersion: version,
+    logFault,
+  });
+  const history = createHistory({
+    database,
+    encryption,
+    payloads: config.EXECUTION_PAYLOADS,
+    retentionMs: config.EXECUTION_RETENTION,
+    now,
+    logFault,
+  });
+  const idempotency = createIdempotency({ database, encryption, now, logFault });
+  const bulkheads = createBulkheads({
+    running: config.MAX_RUNNING_CALLS,
+    perUser: config.MAX_RUNNING_CALLS_PER_USER,
+    perHost: config.MAX_RUNNING_CALLS_PER_HOST,
+    queuedPerUser: config.MAX_QUEUED_CALLS_PER_USER,
+    queued: MAX_QUEUED_CALLS,
+  });
+  const circuitBreaker = createCircuitBreaker({
+    now: () => performance.now(),
+    random: Math.random,
+  });
+  metrics.watch(() => ({
+    running: bulkheads.running,
+    waiting: bulkheads.waiting,
+    openCircuits: circuitBreaker.open,
+  }));
   const execution: ExecutionContext = {
     database,
     encryption,
     egress,
+    credentials: createCredentials({ egress, now }),
+    bulkheads,
+    circuitBreaker,
+    idempotency,
+    history,
+    tracer,
     internalFunctions,
     preparedTools: createLruCache(PREPARED_CHARACTERS, ({ size }) => size),
     metrics,
+    now,
     logFault: (error, { requestId, toolId }) =>
       logger.error({ err: error, requestId, toolId }, 'tool failed'),
     limits: {
@@ -128,6 +176,7 @@ export async function startService(
     listener,
     logger,
     metrics,
+    tracer,
     flights,
     trustedProxies: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
@@ -138,6 +187,7 @@ export async function startService(
   const shared = {
     tools,
     execution,
+    history: { database, encryption },
     metrics,
     authenticate: createAuthenticate({
       tokens,
@@ -173,6 +223,9 @@ export async function startService(
     await listener.drain(Math.max(0, deadline - performance.now()));
     await app.close();
     await egress.close();
+    await idempotency.close();
+    await history.close();
+    await tracer.close();
     await database.close();
   });
 

@@ -3,17 +3,18 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { servePeer } from './peer.ts';
 
-// Somebody's endpoint. `/slow` answers what it was sent after 100 ms; everything else is never answered.
+// Somebody's endpoint. `/echo` answers what it was sent, `/slow` does after 100 ms; everything else is never answered.
 
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    if (request.url !== '/slow') return;
-    setTimeout(() => {
+    const answer = () => {
       response.setHeader('content-type', 'application/json');
       response.end(Buffer.concat(chunks));
-    }, 100);
+    };
+    if (request.url === '/echo') answer();
+    else if (request.url === '/slow') setTimeout(answer, 100);
   });
 });
 server.keepAliveTimeout = 60_000;

@@ -1,5 +1,6 @@
 import type { Caller } from '../caller.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import type { TraceContext } from '../tracing/trace-context.ts';
 
 /** One call that a model made. */
 export interface ToolCall {
@@ -46,6 +47,8 @@ export type CallOutcome =
 export type CallResult = CallOutcome & {
   readonly toolCallId: string;
   readonly name: string;
+  /** Which call of the request it answers, counted from 0. */
+  readonly index: number;
   readonly durationMs: number;
 };
 
@@ -55,8 +58,18 @@ export interface CallScope {
   readonly requestId: string;
   /** Aborts when the caller is gone, the time is up (its reason is a TimeoutError then), or the service stops. */
   readonly signal: AbortSignal;
+  /** When the time is up, by the clock of `performance.now()`. */
+  readonly endsAt: number;
+  /** Whether the time is the tool's own: its caller neither shortened it nor left. */
+  readonly isToolsTime: () => boolean;
+  /** Empty for none. */
+  readonly idempotencyKey: string;
   /** What the outputs of the request's calls may still amount to; each takes its share when it ends. */
   readonly budget: { bytes: number };
+  /** The call's span, or what the caller sent. */
+  readonly trace: TraceContext | undefined;
+  /** Counts the requests that were sent upstream. */
+  readonly usage: { attempts: number };
 }
 
 /** A function of the service that system tools can run. Its arguments fit the tool's parameters. */

@@ -17,6 +17,7 @@ export function checkArguments(schema: CompiledSchema, input: JsonObject): void 
   throw new CallError(
     'invalid_arguments',
     `Invalid arguments. ${faults.join('; ')}. Correct them and call again.`,
+    { mayHaveRun: false },
   );
 }
 

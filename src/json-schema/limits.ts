@@ -16,7 +16,7 @@ export const schemaLimits = {
   /** Characters of `$id`, `$anchor`, `$ref` and the like. */
   identifierLength: 500,
   /** Patterns that differ. */
-  patterns: 500,
+  patterns: 200,
   /** Characters of one pattern. */
   patternLength: 2_000,
   /** Groups inside groups of one pattern. */

@@ -22,6 +22,20 @@ export interface Call {
   readonly name: string;
   readonly arguments?: object;
   readonly timeout_ms?: number;
+  readonly idempotency_key?: string;
+}
+
+/** Registers a webhook tool whose definition has these keys over those of a plain one. */
+export async function createTool(
+  send: Send,
+  name: string,
+  { execution = {}, ...definition }: { execution?: object; [key: string]: unknown },
+): Promise<{ id: string }> {
+  const input = webhookInput(name, { ...execution });
+  const body = { ...input, definition: { ...input.definition, ...definition } };
+  const answer = await send<{ id: string }>('POST', '/ms7/api/v1/tools/', { body });
+  expect([answer.status, answer.status === 201 ? '' : answer.text]).toEqual([201, '']);
+  return answer.json;
 }
 
 /** Makes a tool that calls `url` with both credentials. */
@@ -50,8 +64,9 @@ export async function execute(send: Send, calls: readonly Call[], headers = {}):
 export async function run(
   send: Send,
   call: Call,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<[status: string, output: string, errorCode?: string]> {
-  const [result] = await execute(send, [call]);
+  const [result] = await execute(send, [call], headers);
   if (!result) throw new Error('there is no result');
   const { status, output, error_code: code } = result;
   return code === undefined ? [status, output] : [status, output, code];

@@ -10,14 +10,25 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from '../logging.ts';
 import type { Metrics } from '../metrics.ts';
+import { type RequestSpan, startRequestSpan } from '../tracing/request-span.ts';
+import { parseTraceContext } from '../tracing/trace-context.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import type { Flights } from './flights.ts';
 import type { Listener } from './listener/listener.ts';
 import { sendError } from './rest/errors.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What of the request a trace shows; its context is the parent of what the request makes happen. */
+    span: RequestSpan | null;
+  }
+}
 
 export interface AppOptions {
   readonly listener: Listener;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly flights: Flights;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
@@ -33,7 +44,12 @@ const SECURITY_HEADERS = {
   'Cache-Control': 'private, no-cache',
 };
 
-/** What every request has, whatever it speaks: an id, headers, and one line in the log. Listens to nothing yet. */
+/** Health, metrics and documents, asked for all the time: they would drown the rest of the traces. */
+const UNTRACED = /^\/(?:healthz|readyz|metrics|openapi\.json|docs|grpc\.(?:health|reflection)\.)/;
+
+/**
+ * What every request has, whatever it speaks: an id, headers, a span, and one line in the log. Listens to nothing yet.
+ */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { listener, logger, metrics, flights } = options;
   const app = Fastify({
@@ -49,9 +65,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => sendError(error, request, describe(request, reply)),
   });
 
+  app.decorateRequest('span', null);
   app.addHook('onRequest', (request, reply, done) => {
     flights.board(request.raw, reply.raw);
     describe(request, reply);
+    trace(options.tracer, request, reply);
     if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
     done();
   });
@@ -93,6 +111,21 @@ const EXPOSED_HEADERS = ['ETag', 'Link', 'Location', 'Retry-After', 'WWW-Authent
 /** Puts on an answer what every answer has. */
 function describe(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply.header('X-Request-Id', request.id).headers(SECURITY_HEADERS);
+}
+
+/** Opens the request's span, which closes with the response: an RPC's answer passes by the hooks. */
+function trace(tracer: Tracer, request: FastifyRequest, reply: FastifyReply): void {
+  const { method, headers, routeOptions } = request;
+  const route = routeOptions.url;
+  if (route !== undefined && UNTRACED.test(route)) return;
+  const contentType = headers['content-type'];
+  const span = startRequestSpan(tracer, { method, route, contentType, parent: parseTraceContext(headers) });
+  request.span = span;
+  if (!tracer.isExporting) return;
+  reply.raw.once('close', () => {
+    const isAnswered = reply.raw.writableEnded;
+    span.end(isAnswered ? { status: reply.raw.statusCode, rpcCode: request.rpc?.code } : 'abandoned');
+  });
 }
 
 /** A caller's id for the request, if it is one that can go into headers and logs as it is. */

@@ -1,141 +1,102 @@
-import { isUtf8 } from 'node:buffer';
-import type { Database } from '../db/database.ts';
-import { type EgressClient, EgressError, type EgressResponse } from '../egress/egress-client.ts';
-import type { Encryption } from '../encryption.ts';
-import type { JsonObject } from '../json.ts';
-import type { Secrets } from '../tools/credentials.ts';
-import { openSecrets } from '../tools/seal-definition.ts';
-import { SECRET_MASK, type Tool } from '../tools/tool.ts';
-import { findSecrets } from '../tools/tool-store.ts';
-import { CallError, type CallErrorCode, type CallScope } from './call.ts';
-
-/** How a tool that is somebody's HTTP endpoint is called, as its definition says it. */
-export interface WebhookExecution {
-  readonly type: 'webhook';
-  readonly url: string;
-  readonly authentication?: { readonly type: 'bearer' };
-  readonly timeout_ms?: number;
-}
-
-interface WebhookContext {
-  readonly database: Database;
-  readonly encryption: Encryption;
-  readonly egress: EgressClient;
-  readonly limits: { readonly responseBytes: number };
-}
-
-/** Secrets shorter than this are not looked for in answers: they would be found everywhere. */
-const MIN_MASKED_LENGTH = 4;
-
-const CODES: Record<EgressError['reason'], CallErrorCode> = {
-  forbidden: 'forbidden_address',
-  unresolvable: 'unreachable',
-  unreachable: 'unreachable',
-  reset: 'unreachable',
-  timeout: 'timeout',
-  canceled: 'canceled',
-  too_large: 'response_too_large',
-  invalid_response: 'invalid_response',
-};
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callerKey } from '../../caller.ts';
+import type { AuthorizedRequest } from '../../egress/credentials/credentials.ts';
+import type { EgressResponse } from '../../egress/egress-client.ts';
+import type { JsonObject } from '../../json.ts';
+import type { Tool } from '../../tools/tool.ts';
+import { CallError, type CallScope } from '../call.ts';
+import type { ExecutionContext } from '../context.ts';
+import type { PreparedWebhook } from '../prepare-tool.ts';
+import { retryDelay } from '../resilience/retry.ts';
+import { authorize, findCredential } from './authorize.ts';
+import { refusedStatus } from './failed-attempt.ts';
+import { readOutput } from './read-output.ts';
+import { sendAttempt } from './send-attempt.ts';
 
 /**
- * Posts the arguments as JSON to the tool's URL, with its credential.
+ * Calls the tool's URL as its definition says, with its credential. Sends again only what is safe to repeat.
  *
- * @returns the answer as JSON text: JSON as it came, digit for digit; other text as a string; `null` for nothing.
+ * @returns the answer as JSON text.
  * @throws CallError whose words hold neither the URL's query, nor a credential, nor an address.
  */
 export async function runWebhook(
-  context: WebhookContext,
+  context: ExecutionContext,
   tool: Tool,
-  execution: WebhookExecution,
-  input: JsonObject,
-  { signal, requestId, budget }: CallScope,
+  webhook: PreparedWebhook,
+  values: JsonObject,
+  scope: CallScope,
 ): Promise<string> {
-  const secrets = execution.authentication
-    ? openSecrets(context, tool.id, await findSecrets(context.database, tool.id))
-    : {};
-  let response: EgressResponse;
-  try {
-    response = await context.egress.request({
-      url: execution.url,
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/*;q=0.9, */*;q=0.1',
-        'user-agent': 'tool-service',
-        'x-request-id': requestId,
-        ...authorization(execution, secrets),
-      },
-      body: JSON.stringify(input),
-      signal,
-      maxResponseBytes: Math.max(1, Math.min(context.limits.responseBytes, budget.bytes)),
+  const request = withIdempotencyKey(webhook.render(values), tool, scope);
+  const credential = await findCredential(context, tool, webhook.definition);
+  const token = { scope: tool.ownerId ?? '', messageId: `msg_${randomUUID()}`, signal: scope.signal };
+  let isRenewed = false;
+  let attempt = 0;
+  for (;;) {
+    const authorized = await authorize(context, request, credential, token);
+    const outcome = await sendAttempt(context, webhook, authorized, scope);
+    if (outcome.kind === 'answered') {
+      const { response } = outcome;
+      if (response.status === 401 && authorized.renew && !isRenewed) {
+        // The token is not what it was: a new one, once.
+        isRenewed = true;
+        authorized.renew();
+        continue;
+      }
+      if (response.status >= 200 && response.status <= 299) {
+        return takeOutput(response, webhook, authorized, scope);
+      }
+    }
+    const failed = outcome.kind === 'failed' ? outcome : refusedStatus(outcome.response, context.now());
+    const delayMs = retryDelay(failed.failure, {
+      attempt,
+      repeatable: webhook.isRepeatable,
+      remainingMs: scope.endsAt - performance.now(),
+      random: Math.random,
     });
-  } catch (error) {
-    if (!(error instanceof EgressError)) throw error;
-    throw new CallError(CODES[error.reason], `${error.message}.`, { cause: error });
+    if (delayMs === undefined || !(await pause(delayMs, scope.signal))) throw failed.error;
+    attempt++;
   }
+}
+
+/**
+ * The caller's key, for an upstream that heeds it. A system tool's upstream sees all callers as one: there the key is
+ * made the caller's own, so that one never gets the answer that was meant for another.
+ */
+function withIdempotencyKey<R extends { readonly headers: Readonly<Record<string, string>> }>(
+  request: R,
+  tool: Tool,
+  { caller, idempotencyKey }: CallScope,
+): R & { headers: Record<string, string> } {
+  if (idempotencyKey === '') return { ...request, headers: { ...request.headers } };
+  const key =
+    tool.ownerId === null
+      ? createHash('sha256')
+          .update(`${callerKey(caller)} ${idempotencyKey}`)
+          .digest('hex')
+      : idempotencyKey;
+  return { ...request, headers: { ...request.headers, 'idempotency-key': key } };
+}
+
+function takeOutput(
+  response: EgressResponse,
+  { definition }: PreparedWebhook,
+  { secrets }: AuthorizedRequest,
+  { budget }: CallScope,
+): string {
   // Before anything is made of it: other calls may have used up the budget meanwhile.
   if (response.body.length > budget.bytes) {
     throw new CallError('response_too_large', 'The outputs of all calls together are too large.');
   }
-  return readOutput(response, secrets);
+  return readOutput(response, { pointer: definition.output, secrets });
 }
 
-function authorization(execution: WebhookExecution, secrets: Secrets): Record<string, string> {
-  if (!execution.authentication) return {};
-  const token = secrets['/execution/authentication/token'];
-  if (token === undefined) throw new CallError('internal', 'The credential of this tool is missing.');
-  return { authorization: `Bearer ${token}` };
-}
-
-function readOutput(response: EgressResponse, secrets: Secrets): string {
-  const { status, body } = response;
-  if (status < 200 || status > 299) {
-    const redirect = status >= 300 && status < 400 ? ' Redirects are not followed.' : '';
-    throw new CallError('upstream_error', `The upstream answered with HTTP status ${status}.${redirect}`);
-  }
-  if (status === 204 || body.length === 0) return 'null';
-  if (!isUtf8(body)) {
-    throw new CallError('invalid_response', 'The upstream answered with bytes that are not UTF-8 text.');
-  }
-  const text = maskSecrets(body.toString('utf8').replace(/^\uFEFF/, ''), secrets);
-  if (isJson(text)) return text;
-  if (isJsonType(response)) {
-    throw new CallError('invalid_response', 'The upstream answered with a body that is not valid JSON.');
-  }
-  return JSON.stringify(text);
-}
-
-/** An upstream that gives back what it was sent must not show a caller the credential. */
-function maskSecrets(text: string, secrets: Secrets): string {
-  let masked = text;
-  for (const secret of Object.values(secrets)) {
-    if (secret.length < MIN_MASKED_LENGTH) continue;
-    masked = masked.replace(spellingsOf(secret), SECRET_MASK);
-  }
-  return masked;
-}
-
-/** A secret in every way that JSON text may spell it: each character as it is, after a backslash, or as \uXXXX. */
-function spellingsOf(secret: string): RegExp {
-  const spellings = Array.from(secret, (character) => {
-    const code = character.charCodeAt(0).toString(16).padStart(4, '0');
-    const hex = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
-    return `(?:\\\\?${character.replace(/[^A-Za-z0-9]/, '\\$&')}|\\\\u${hex})`;
-  });
-  return new RegExp(spellings.join(''), 'g');
-}
-
-function isJson(text: string): boolean {
+/** @returns false when the signal aborted instead. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<boolean> {
   try {
-    JSON.parse(text);
+    await sleep(milliseconds, undefined, { signal });
     return true;
   } catch {
     return false;
   }
-}
-
-function isJsonType({ headers }: EgressResponse): boolean {
-  const type = Object.hasOwn(headers, 'content-type') ? String(headers['content-type']) : '';
-  return /^application\/(?:[\w.-]+\+)?json\b/i.test(type);
 }

@@ -53,9 +53,11 @@ describe('the OpenAPI document', () => {
   it('has the routes and methods that are served, each with a name of its own and its answers', async () => {
     expect(Object.keys(document.paths)).toEqual([
       '/ms7/api/v1/tools/',
+      '/ms7/api/v1/tools/import/',
       '/ms7/api/v1/tools/{id}/',
       '/ms7/internal/v1/tools/validate/',
       '/ms7/api/v1/execute/',
+      '/ms7/api/v1/executions/',
       '/healthz',
       '/readyz',
       '/metrics',

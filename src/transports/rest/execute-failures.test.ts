@@ -15,6 +15,9 @@ const service = await startTestService({ MAX_RESPONSE_BYTES: '1024', MAX_CALLS_P
 afterAll(() => service.close());
 const newUser = () => createHttpClient(service.url, makeToken());
 
+const LATE =
+  'The upstream did not answer in time. The call may have executed: check before you call again.';
+
 /** An endpoint that always answers so. */
 const startUpstream = (status: number, headers: Record<string, string>, body: string | Buffer = '') =>
   startStubWebhook((_request, response) => response.writeHead(status, headers).end(body));
@@ -74,7 +77,7 @@ describe('failures', () => {
     const calls = [{ name: 'silent', timeout_ms: 30 }, { name: 'large' }, { name: 'gone' }];
     const results = await execute(send, calls);
     expect(results.map(({ output, error_code: code }) => [output, code])).toEqual([
-      ['The upstream did not answer in time.', 'timeout'],
+      [LATE, 'timeout'],
       ["The upstream's response is too large.", 'response_too_large'],
       ['The upstream refused the connection.', 'unreachable'],
     ]);
@@ -85,7 +88,7 @@ describe('failures', () => {
     await using silent = await startStubWebhook(() => {});
     const send = createHttpClient(limited.url, makeToken());
     await createWebhookTool(send, 'one', silent.url);
-    const late = ['error', 'The upstream did not answer in time.', 'timeout'];
+    const late = ['error', LATE, 'timeout'];
     expect(await run(send, { name: 'one' })).toEqual(late);
     expect(await run(send, { name: 'one', timeout_ms: 600_000 })).toEqual(late);
   });
@@ -102,7 +105,7 @@ describe('failures', () => {
       expect((await create(wrong)).json).toEqual({ definition: [message] });
     }
     expect((await create(100)).status).toBe(201);
-    const late = ['error', 'The upstream did not answer in time.', 'timeout'];
+    const late = ['error', LATE, 'timeout'];
     expect(await run(send, { name: 'one' })).toEqual(late);
   });
 

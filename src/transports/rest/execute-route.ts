@@ -1,7 +1,10 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
-import { type ExecutionContext, executeCalls, tooManyCalls } from '../../execution/execute-calls.ts';
+import type { CallResult } from '../../execution/call.ts';
+import type { ExecutionContext } from '../../execution/context.ts';
+import { executeCalls, streamCalls, tooManyCalls } from '../../execution/execute-calls.ts';
 import type { JsonObject } from '../../json.ts';
 import { isJsonObject } from '../../json.ts';
 import { notADictionary } from '../../tools/tool-input.ts';
@@ -29,6 +32,10 @@ export const executeInputSchema = z
           .min(0, 'Ensure this value is greater than or equal to 0.')
           .default(0)
           .meta({ description: 'Shortens the time that this call may take, in milliseconds; 0 leaves it.' }),
+        idempotency_key: z
+          .string('Not a valid string.')
+          .default('')
+          .meta({ description: 'Calls with the same run once within 24 hours; visible ASCII, at most 255.' }),
       }),
       {
         error: ({ input }) =>
@@ -38,24 +45,51 @@ export const executeInputSchema = z
   })
   .meta({ id: 'ExecuteInput' });
 
-/** Runs tool calls in parallel; the answer is 200 whatever becomes of them, since a failure is a result. */
+/**
+ * Runs tool calls in parallel; the answer is 200 whatever becomes of them, since a failure is a result. Who accepts
+ * `text/event-stream` gets each result as it is done.
+ */
 export function registerExecuteRoute(app: FastifyInstance, context: ExecutionContext): void {
   app.post('/ms7/api/v1/execute/', async (request, reply) => {
     const user = userOf(request);
     const calls = readCalls(readInput(request), context.limits.callsPerRequest);
-    const signal = goneSignal(reply);
-    const results = await executeCalls(context, user, calls, { signal, requestId: request.id });
-    return {
-      results: results.map(({ toolCallId, name, status, output, errorCode, durationMs }) => ({
-        tool_call_id: toolCallId,
-        name,
-        status,
-        output,
-        ...(errorCode === undefined ? {} : { error_code: errorCode }),
-        duration_ms: durationMs,
-      })),
+    const scope = {
+      signal: goneSignal(reply),
+      requestId: request.id,
+      endsAt: Infinity,
+      trace: request.span?.context,
     };
+    reply.header('Vary', 'Accept');
+    if (!wantsEvents(request)) {
+      return { results: (await executeCalls(context, user, calls, scope)).map(toJson) };
+    }
+    const results = await streamCalls(context, user, calls, scope);
+    return reply.type('text/event-stream').send(Readable.from(toEvents(results)));
   });
+}
+
+function toJson({ toolCallId, name, status, output, errorCode, durationMs }: CallResult) {
+  return {
+    tool_call_id: toolCallId,
+    name,
+    status,
+    output,
+    ...(errorCode === undefined ? {} : { error_code: errorCode }),
+    duration_ms: durationMs,
+  };
+}
+
+/** Results as server-sent events, one each, and a last one that says that there are no more. */
+async function* toEvents(results: AsyncIterable<CallResult>): AsyncGenerator<string> {
+  for await (const result of results) {
+    yield `event: result\ndata: ${JSON.stringify({ ...toJson(result), index: result.index })}\n\n`;
+  }
+  yield 'event: done\ndata: {}\n\n';
+}
+
+/** Whether events are what the client would rather have; JSON stays the answer for who takes anything. */
+function wantsEvents({ headers }: FastifyRequest): boolean {
+  return /(?:^|,)\s*text\/event-stream\s*(?:[;,]|$)/i.test(headers.accept ?? '');
 }
 
 function readCalls(body: unknown, maxCalls: number) {
@@ -63,7 +97,13 @@ function readCalls(body: unknown, maxCalls: number) {
   if (Array.isArray(body.tool_calls) && body.tool_calls.length > maxCalls) throw tooManyCalls(maxCalls);
   const parsed = executeInputSchema.safeParse(body);
   if (parsed.success) {
-    return parsed.data.tool_calls.map(({ timeout_ms: timeoutMs, ...call }) => ({ ...call, timeoutMs }));
+    return parsed.data.tool_calls.map(
+      ({ timeout_ms: timeoutMs, idempotency_key: idempotencyKey, ...call }) => ({
+        ...call,
+        timeoutMs,
+        idempotencyKey,
+      }),
+    );
   }
   const [issue] = parsed.error.issues;
   const [, index, field] = issue?.path ?? [];

@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { executionStatuses } from '../../history/execution-record.ts';
+import { toolFormats } from '../../tools/formats/format.ts';
 import { toolTypes } from '../../tools/tool.ts';
 import { toolInputSchema } from '../../tools/tool-input.ts';
 import { executeInputSchema } from './execute-route.ts';
+import { executionSchema } from './executions-route.ts';
+import { importInputSchema, importResultsSchema } from './import-route.ts';
 
 const toolSchema = z
   .object({
@@ -78,6 +82,7 @@ const header = (name: string, description: string) => ({
   description,
   schema: { type: 'string' },
 });
+const dateTime = { type: 'string', format: 'date-time' };
 const ifMatch = header('If-Match', 'The ETag that the tool must have.');
 
 /** The OpenAPI 3.1 document of the REST interface. What is written is described by the schemas that check it. */
@@ -101,6 +106,9 @@ export function createOpenApiDocument(version: string) {
               type: 'string',
             }),
             query('tool_type', 'Only tools of this type.', { enum: toolTypes }),
+            query('format', 'As this API wants tools: names and parameters, under names that it allows.', {
+              enum: toolFormats,
+            }),
             query('limit', 'Most tools in the answer.', { type: 'integer', minimum: 1, maximum: 1000 }),
             query('cursor', 'Where to go on, from the Link header of the answer before.', { type: 'string' }),
           ],
@@ -122,6 +130,18 @@ export function createOpenApiDocument(version: string) {
           summary: 'Register a tool',
           requestBody: body('ToolInput'),
           responses: { 201: answer('The tool', 'Tool'), ...refusals('400', '409', '413', '415') },
+        },
+      },
+      '/ms7/api/v1/tools/import/': {
+        post: {
+          operationId: 'importTools',
+          summary:
+            'Register the tools of a document; it may also be sent alone, without what is around it here',
+          requestBody: body('ImportInput'),
+          responses: {
+            200: answer('What became of each tool, in order', 'ImportResults'),
+            ...refusals('400', '413', '415'),
+          },
         },
       },
       '/ms7/api/v1/tools/{id}/': {
@@ -178,6 +198,39 @@ export function createOpenApiDocument(version: string) {
           },
         },
       },
+      '/ms7/api/v1/executions/': {
+        get: {
+          operationId: 'listExecutions',
+          summary: 'List what your calls came to',
+          parameters: [
+            query('tool', "Only calls of this tool: a tool's id, or the name of one that you may use.", {
+              type: 'string',
+            }),
+            query('status', 'Only calls that ended so.', { enum: executionStatuses }),
+            query('after', 'Only calls that began at this time or later.', dateTime),
+            query('before', 'Only calls that began before this time.', dateTime),
+            query('limit', 'Most executions in the answer.', {
+              type: 'integer',
+              minimum: 1,
+              maximum: 1000,
+              default: 100,
+            }),
+            query('cursor', 'Where to go on, from the Link header of the answer before.', { type: 'string' }),
+          ],
+          responses: {
+            200: {
+              description: 'Newest first; `Link` leads to the next page, of an empty one too.',
+              headers: { Link: { schema: { type: 'string' } } },
+              content: {
+                'application/json': {
+                  schema: { type: 'array', items: { $ref: '#/components/schemas/Execution' } },
+                },
+              },
+            },
+            ...refusals('400'),
+          },
+        },
+      },
       '/healthz': { get: { operationId: 'health', security: [], responses: { 200: answer('Alive') } } },
       '/readyz': {
         get: {
@@ -197,12 +250,19 @@ export function createOpenApiDocument(version: string) {
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       schemas: {
-        ...componentsOf('output', [toolSchema, resultSchema, errorSchema]),
+        ...componentsOf('output', [
+          toolSchema,
+          resultSchema,
+          importResultsSchema,
+          executionSchema,
+          errorSchema,
+        ]),
         ...componentsOf('input', [
           toolInputSchema,
           toolChangeSchema,
           validateInputSchema,
           executeInputSchema,
+          importInputSchema,
         ]),
       },
       responses: {

@@ -1,10 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ExecutionContext } from '../../execution/execute-calls.ts';
+import type { ExecutionContext } from '../../execution/context.ts';
+import type { HistoryContext } from '../../history/list-executions.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { registerDocsRoutes } from './docs-routes.ts';
 import { HttpError, methodNotAllowed, sendError } from './errors.ts';
 import { registerExecuteRoute } from './execute-route.ts';
+import { registerExecutionsRoute } from './executions-route.ts';
 import { requireUser } from './guard.ts';
+import { registerImportRoute } from './import-route.ts';
 import { acceptRawBodies } from './json-body.ts';
 import { type OperationsContext, registerOperationsRoutes } from './operations-routes.ts';
 import { registerToolsRoutes } from './tools-routes.ts';
@@ -13,6 +16,7 @@ import { registerValidateRoute } from './validate-route.ts';
 export interface RestContext extends OperationsContext {
   readonly tools: ToolsContext;
   readonly execution: ExecutionContext;
+  readonly history: HistoryContext;
   readonly version: string;
   readonly limits: { readonly toolIdsPerRequest: number };
 }
@@ -31,8 +35,10 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
       done();
     });
     registerToolsRoutes(guarded, context.tools);
+    registerImportRoute(guarded, context.tools);
     registerValidateRoute(guarded, context.tools, context.limits.toolIdsPerRequest);
     registerExecuteRoute(guarded, context.execution);
+    registerExecutionsRoute(guarded, context.history);
   });
 
   const answerUnserved = (request: FastifyRequest, reply: FastifyReply) => {
@@ -76,8 +82,10 @@ function collectMethods(app: FastifyInstance): { of(request: FastifyRequest): Al
   return {
     of(request) {
       const path = request.url.split('?', 1)[0] ?? '';
-      for (const { pattern, allowed } of paths.values()) if (pattern.test(path)) return allowed;
-      return undefined;
+      const matches = [...paths].filter(([, { pattern }]) => pattern.test(path));
+      // As the router has it: a path of fixed words goes before one with an id.
+      const [best] = matches.sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')));
+      return best?.[1].allowed;
     },
   };
 }

@@ -1,33 +1,52 @@
-import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
-import { type ExecutionContext, executeCalls } from '../../execution/execute-calls.ts';
-import type { ToolService } from '../../gen/tool/tool_pb.ts';
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
+import type { Caller } from '../../caller.ts';
+import type { CallResult, ToolCall } from '../../execution/call.ts';
+import type { ExecutionContext } from '../../execution/context.ts';
+import { executeCalls, type RequestScope, streamCalls } from '../../execution/execute-calls.ts';
+import type { ExecuteMultipleToolsRequest, ToolService } from '../../gen/tool/tool_pb.ts';
 import { callerFor, httpRequestKey } from './caller.ts';
 
-/** Running tools, as an RPC. */
+/** Running tools, as RPCs. */
 export function createExecuteRpcs(context: ExecutionContext) {
   return {
-    async executeMultipleTools(request, { values, signal }) {
-      const caller = callerFor(values, request.userId);
-      const calls = request.toolCalls.map((call) => ({
-        id: call.id,
-        name: call.name,
-        arguments: call.arguments ?? {},
-        timeoutMs: Math.max(0, call.timeoutMs),
-      }));
-      const requestId = values.get(httpRequestKey)?.id ?? '';
-      const results = await executeCalls(context, caller, calls, { signal: callSignal(signal), requestId });
-      return {
-        results: results.map(({ toolCallId, name, status, output, errorCode = '', durationMs }) => ({
-          toolCallId,
-          name,
-          status,
-          output,
-          errorCode,
-          durationMs,
-        })),
-      };
+    async executeMultipleTools(request, handler) {
+      const { caller, calls, scope } = readRequest(request, handler);
+      const results = await executeCalls(context, caller, calls, scope);
+      return { results: results.map(toMessage) };
     },
-  } satisfies Pick<ServiceImpl<typeof ToolService>, 'executeMultipleTools'>;
+
+    async *executeTools(request, handler) {
+      const { caller, calls, scope } = readRequest(request, handler);
+      for await (const result of await streamCalls(context, caller, calls, scope)) yield toMessage(result);
+    },
+  } satisfies Pick<ServiceImpl<typeof ToolService>, 'executeMultipleTools' | 'executeTools'>;
+}
+
+function readRequest(
+  request: ExecuteMultipleToolsRequest,
+  { values, signal, timeoutMs }: HandlerContext,
+): { caller: Caller; calls: ToolCall[]; scope: RequestScope } {
+  const httpRequest = values.get(httpRequestKey);
+  return {
+    caller: callerFor(values, request.userId),
+    calls: request.toolCalls.map((call) => ({
+      id: call.id,
+      name: call.name,
+      arguments: call.arguments ?? {},
+      timeoutMs: Math.max(0, call.timeoutMs),
+      idempotencyKey: call.idempotencyKey,
+    })),
+    scope: {
+      signal: callSignal(signal),
+      requestId: httpRequest?.id ?? '',
+      trace: httpRequest?.span?.context,
+      endsAt: performance.now() + (timeoutMs() ?? Infinity),
+    },
+  };
+}
+
+function toMessage(result: CallResult) {
+  return { ...result, errorCode: result.errorCode ?? '' };
 }
 
 /** A signal like the RPC's, by which a call also learns that it was the caller's deadline that ended its time. */

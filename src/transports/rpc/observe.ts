@@ -16,24 +16,53 @@ export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
     const start = performance.now();
     const httpRequest = request.contextValues.get(httpRequestKey);
     const method = `${request.service.typeName}/${request.method.name}`;
-    const finish = (code: string) => {
+    const note = (code: string) => {
       if (httpRequest) httpRequest.rpc = { method, code };
+    };
+    const finish = (code: string) => {
+      note(code);
       metrics.rpc({ method, code }, (performance.now() - start) / 1000);
+    };
+    const fail = (thrown: unknown) => {
+      const error = toConnectError(thrown, (fault) =>
+        httpRequest?.log.error({ err: fault, method }, 'RPC failed'),
+      );
+      finish(codeName(error.code));
+      return error;
     };
     try {
       const response = await next(
         request.stream ? { ...request, message: readable(request.message) } : request,
       );
-      finish('ok');
-      return response;
+      if (!response.stream) {
+        finish('ok');
+        return response;
+      }
+      note('ok');
+      return { ...response, message: watched(response.message, finish, fail) };
     } catch (thrown) {
-      const error = toConnectError(thrown, (fault) =>
-        httpRequest?.log.error({ err: fault, method }, 'RPC failed'),
-      );
-      finish(codeName(error.code));
-      throw error;
+      throw fail(thrown);
     }
   };
+}
+
+/** The messages of an answer that is a stream, which ends with the last of them, or when nobody reads on. */
+async function* watched<T>(
+  messages: AsyncIterable<T>,
+  finish: (code: string) => void,
+  fail: (thrown: unknown) => ConnectError,
+): AsyncIterable<T> {
+  let isOver = false;
+  try {
+    yield* messages;
+    isOver = true;
+    finish('ok');
+  } catch (thrown) {
+    isOver = true;
+    throw fail(thrown);
+  } finally {
+    if (!isOver) finish('canceled');
+  }
 }
 
 /** A stream's messages, in which one that cannot be read is the caller's fault, as `guard` has it for other RPCs. */

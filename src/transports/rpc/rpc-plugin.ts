@@ -1,7 +1,7 @@
 import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { fastifyConnectPlugin } from '@connectrpc/connect-fastify';
 import type { FastifyInstance } from 'fastify';
-import type { ExecutionContext } from '../../execution/execute-calls.ts';
+import type { ExecutionContext } from '../../execution/context.ts';
 import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import {
   ServerReflection,
@@ -12,12 +12,14 @@ import {
   ServerReflection as ServerReflectionAlpha,
 } from '../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { ToolService } from '../../gen/tool/tool_pb.ts';
+import type { HistoryContext } from '../../history/list-executions.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { httpRequestKey } from './caller.ts';
 import { createExecuteRpcs } from './execute-rpc.ts';
 import { type GuardContext, guard } from './guard.ts';
 import { createHealthRpcs } from './health-rpc.ts';
+import { createHistoryRpcs } from './history-rpc.ts';
 import { observe } from './observe.ts';
 import { createReflectionRpcs } from './reflection-rpc.ts';
 import { createToolsRpcs } from './tools-rpc.ts';
@@ -25,6 +27,7 @@ import { createToolsRpcs } from './tools-rpc.ts';
 export interface RpcContext extends GuardContext {
   readonly tools: ToolsContext;
   readonly execution: ExecutionContext;
+  readonly history: HistoryContext;
   readonly metrics: Metrics;
   readonly ready: () => Promise<void>;
   /** Aborts when the service begins to stop. */
@@ -39,6 +42,7 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
     router.service(ToolService, {
       ...createToolsRpcs(context.tools, context.limits.toolIdsPerRequest),
       ...createExecuteRpcs(context.execution),
+      ...createHistoryRpcs(context.history),
     });
     router.service(Health, createHealthRpcs(context.ready, context.stopping, services));
     router.service(ServerReflection, createReflectionRpcs<ServerReflectionRequest>(services));

@@ -1,0 +1,36 @@
+import { callerKey } from '../caller.ts';
+import { CallError, type CallScope } from './call.ts';
+import type { ExecutionContext } from './context.ts';
+import { BulkheadFull } from './resilience/bulkheads.ts';
+
+/**
+ * Waits until the process, the caller and the host have room for one more.
+ *
+ * @param host of a call to the outside.
+ * @returns what gives the place back.
+ * @throws CallError `resource_exhausted` when too many calls wait already, `timeout` or `canceled` while it waits.
+ */
+export async function enterBulkheads(
+  { bulkheads }: Pick<ExecutionContext, 'bulkheads'>,
+  host: string | undefined,
+  { caller, signal }: Pick<CallScope, 'caller' | 'signal'>,
+): Promise<() => void> {
+  try {
+    return await bulkheads.enter({ user: callerKey(caller), host }, signal);
+  } catch (error) {
+    if (error instanceof BulkheadFull) {
+      const words = 'Too many calls are waiting already. Call fewer tools at once, or again later.';
+      throw new CallError('resource_exhausted', words, { mayHaveRun: false });
+    }
+    if (!signal.aborted) throw error;
+    throw notSent(signal);
+  }
+}
+
+/** The time was up, or the caller gone, before anything was sent. */
+export function notSent(signal: AbortSignal): CallError {
+  const isTimeout = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+  return isTimeout
+    ? new CallError('timeout', 'The time for the call was up before it could be sent.', { mayHaveRun: false })
+    : new CallError('canceled', 'The call was canceled before it was sent.', { mayHaveRun: false });
+}

@@ -1,0 +1,164 @@
+import { type Caller, callerKey } from '../caller.ts';
+import { clip } from '../clip.ts';
+import type { JsonObject } from '../json.ts';
+import type { Tool } from '../tools/tool.ts';
+import { startToolSpan } from '../tracing/spans.ts';
+import type { TraceContext } from '../tracing/trace-context.ts';
+import { acceptArguments } from './accept-arguments.ts';
+import { CallError, type CallOutcome, type CallResult, type CallScope, type ToolCall } from './call.ts';
+import type { ExecutionContext } from './context.ts';
+import { withDeadline } from './deadline.ts';
+import { hashArguments } from './idempotency/arguments-hash.ts';
+import { type PreparedTool, prepareTool } from './prepare-tool.ts';
+import { runTool } from './run-tool.ts';
+
+/** What the calls of one request share. */
+export interface SharedScope {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+  readonly endsAt: number;
+  readonly trace: TraceContext | undefined;
+  /** What the outputs of all calls may still amount to; each takes its share when it ends. */
+  readonly budget: { bytes: number };
+}
+
+/** An idempotency key: visible ASCII, as it goes into a header. */
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+const TOO_MUCH: CallOutcome = {
+  status: 'error',
+  output: 'The outputs of all calls of this request together are too large. Call fewer tools at once.',
+  errorCode: 'response_too_large',
+};
+
+/** Runs one call, and leaves its row in the history. Never rejects for what a tool or a model does. */
+export async function runCall(
+  context: ExecutionContext,
+  tool: Tool | undefined,
+  call: ToolCall,
+  index: number,
+  shared: SharedScope,
+): Promise<CallResult> {
+  const startedAt = context.now();
+  const start = performance.now();
+  const span = startToolSpan(context.tracer, { name: call.name, callId: call.id, parent: shared.trace });
+  const usage = { attempts: 0 };
+  const argumentsHash = hashArguments(call.arguments);
+  let outcome = tool
+    ? await outcomeOf(context, tool, call, { ...shared, trace: span.context, usage, argumentsHash })
+    : toolNotFound(call.name);
+  if (outcome.output.length > shared.budget.bytes) outcome = TOO_MUCH;
+  shared.budget.bytes -= outcome.output.length;
+  const milliseconds = performance.now() - start;
+  const durationMs = Math.round(milliseconds);
+
+  span.end(outcome.errorCode === undefined ? {} : { error: outcome.errorCode });
+  context.metrics.execution(
+    { kind: tool ? kindOf(tool) : 'none', outcome: outcome.errorCode ?? 'success' },
+    milliseconds / 1000,
+  );
+  context.history.record({
+    userId: shared.caller.userId ?? '',
+    toolId: tool?.id ?? '',
+    toolName: call.name,
+    callId: call.id,
+    requestId: shared.requestId,
+    errorCode: outcome.errorCode ?? null,
+    startedAt,
+    durationMs,
+    attempts: usage.attempts,
+    argumentsHash,
+    arguments: call.arguments,
+    output: outcome.output,
+  });
+  return { ...outcome, toolCallId: call.id, name: call.name, index, durationMs };
+}
+
+type OpenScope = Omit<CallScope, 'isToolsTime' | 'idempotencyKey'> & { readonly argumentsHash: string };
+
+async function outcomeOf(
+  context: ExecutionContext,
+  tool: Tool,
+  call: ToolCall,
+  open: OpenScope,
+): Promise<CallOutcome> {
+  const { idempotencyKey: key = '' } = call;
+  try {
+    const prepared = context.preparedTools.getOrMake(`${tool.id}:${tool.revision}`, () => prepareTool(tool));
+    const values = acceptArguments(prepared, call.arguments, open);
+    if (key !== '' && !KEY.test(key)) throw unfitKey();
+    const ownMs = timeoutOf(prepared) ?? context.limits.timeoutMs;
+    const timeoutMs = Math.min(ownMs, call.timeoutMs || Infinity);
+    return await withDeadline(open.signal, timeoutMs, async (signal) => {
+      const scope: CallScope = {
+        ...open,
+        signal,
+        endsAt: Math.min(open.endsAt, performance.now() + timeoutMs),
+        isToolsTime: () => timeoutMs === ownMs && !open.signal.aborted,
+        idempotencyKey: key,
+      };
+      const run = () => runOnce(context, tool, prepared, values, scope);
+      if (key === '') return run();
+      const { argumentsHash } = open;
+      const place = { userId: callerKey(open.caller), toolId: tool.id, key, argumentsHash };
+      const { replayed, ...outcome } = await context.idempotency.runOnce(place, signal, run);
+      return outcome;
+    });
+  } catch (error) {
+    const { message, code } = asCallError(context, tool, error, open);
+    return { status: 'error', output: message, errorCode: code };
+  }
+}
+
+/** Runs a tool; whatever goes wrong with it is a CallError. */
+async function runOnce(
+  context: ExecutionContext,
+  tool: Tool,
+  prepared: PreparedTool,
+  values: JsonObject,
+  scope: CallScope,
+): Promise<CallOutcome> {
+  try {
+    return { status: 'success', output: await runTool(context, tool, prepared, values, scope) };
+  } catch (error) {
+    throw asCallError(context, tool, error, scope);
+  }
+}
+
+function asCallError(
+  context: ExecutionContext,
+  tool: Tool,
+  error: unknown,
+  { signal, requestId }: Pick<CallScope, 'signal' | 'requestId'>,
+): CallError {
+  if (error instanceof CallError) return error;
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new CallError('timeout', 'The tool did not end in time.');
+  }
+  if (signal.aborted) return new CallError('canceled', 'The call was canceled.');
+  context.logFault(error, { requestId, toolId: tool.id });
+  return new CallError('internal', 'The tool failed by an internal error.', { cause: error });
+}
+
+function toolNotFound(name: string): CallOutcome {
+  return {
+    status: 'error',
+    output: `There is no tool named "${clip(name, 100)}". Call one of the tools that you were given, by its exact name.`,
+    errorCode: 'tool_not_found',
+  };
+}
+
+function unfitKey(): CallError {
+  const words = 'idempotency_key must be 1 to 255 visible ASCII characters.';
+  return new CallError('invalid_arguments', words, { mayHaveRun: false });
+}
+
+/** What the definition says of the time that a call may take, in milliseconds. */
+function timeoutOf({ execution }: PreparedTool): number | undefined {
+  return execution.type === 'webhook' ? execution.definition.timeout_ms : undefined;
+}
+
+function kindOf(tool: Tool): string {
+  return tool.pointer === null ? 'webhook' : 'internal_function';
+}

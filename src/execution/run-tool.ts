@@ -1,0 +1,63 @@
+import type { JsonObject } from '../json.ts';
+import { describeFault } from '../json-schema/compile-schema.ts';
+import type { Tool } from '../tools/tool.ts';
+import { CallError, type CallScope } from './call.ts';
+import type { ExecutionContext } from './context.ts';
+import { enterBulkheads } from './enter-bulkheads.ts';
+import type { PreparedTool } from './prepare-tool.ts';
+import { runWebhook } from './webhook/run-webhook.ts';
+
+/**
+ * Runs a tool once, with values that fit its parameters.
+ *
+ * @returns JSON text that fits the tool's `output_schema`, if it has one.
+ * @throws CallError, or whatever a fault of ours throws.
+ */
+export async function runTool(
+  context: ExecutionContext,
+  tool: Tool,
+  prepared: PreparedTool,
+  values: JsonObject,
+  scope: CallScope,
+): Promise<string> {
+  const output = await run(context, tool, prepared, values, scope);
+  const faults = prepared.outputSchema?.validate(JSON.parse(output)) ?? [];
+  if (faults.length === 0) return output;
+  const words = faults.map(describeFault).join('; ');
+  throw new CallError('invalid_response', `The tool's output does not fit its output_schema. ${words}.`);
+}
+
+async function run(
+  context: ExecutionContext,
+  tool: Tool,
+  { execution }: PreparedTool,
+  values: JsonObject,
+  scope: CallScope,
+): Promise<string> {
+  switch (execution.type) {
+    case 'webhook':
+      return runWebhook(context, tool, execution, values, scope);
+    case 'internal_function':
+      return runInternalFunction(context, tool, values, scope);
+    default:
+      return execution satisfies never;
+  }
+}
+
+async function runInternalFunction(
+  context: ExecutionContext,
+  tool: Tool,
+  values: JsonObject,
+  scope: CallScope,
+): Promise<string> {
+  const internal = context.internalFunctions.get(tool.pointer ?? '');
+  if (!internal) throw new CallError('internal', 'The function that this tool runs is not there.');
+  const leave = await enterBulkheads(context, undefined, scope);
+  try {
+    const output = JSON.stringify(await internal(values, scope));
+    if (output.length <= context.limits.responseBytes) return output;
+    throw new CallError('response_too_large', 'The answer of this tool is too large. Ask for less.');
+  } finally {
+    leave();
+  }
+}

@@ -1,0 +1,55 @@
+import {
+  type AuthorizedRequest,
+  type Credential,
+  CredentialError,
+  type OutgoingRequest,
+  readCredential,
+} from '../../egress/credentials/credentials.ts';
+import { EgressError } from '../../egress/egress-client.ts';
+import type { JsonObject } from '../../json.ts';
+import type { WebhookExecution } from '../../tools/definition.ts';
+import { openSecrets } from '../../tools/seal-definition.ts';
+import type { Tool } from '../../tools/tool.ts';
+import { findSecrets } from '../../tools/tool-store.ts';
+import { CallError } from '../call.ts';
+import type { ExecutionContext } from '../context.ts';
+import { notSent } from '../enter-bulkheads.ts';
+import { brokenAttempt } from './failed-attempt.ts';
+
+/** The credential of a tool, with its secrets. */
+export async function findCredential(
+  context: Pick<ExecutionContext, 'database' | 'encryption'>,
+  tool: Tool,
+  { authentication }: WebhookExecution,
+): Promise<Credential | undefined> {
+  if (!authentication) return undefined;
+  const secrets = openSecrets(context, tool.id, await findSecrets(context.database, tool.id));
+  const credential = readCredential(authentication as JsonObject, secrets);
+  if (credential) return credential;
+  throw new CallError('internal', 'The credential of this tool is missing.', { mayHaveRun: false });
+}
+
+/**
+ * Puts the credential into a request.
+ *
+ * @throws CallError where a token has to be fetched first, and is not to be had.
+ */
+export async function authorize(
+  { credentials }: Pick<ExecutionContext, 'credentials'>,
+  request: OutgoingRequest,
+  credential: Credential | undefined,
+  options: { scope: string; messageId: string; signal: AbortSignal },
+): Promise<AuthorizedRequest> {
+  if (!credential) return { ...request, secrets: [] };
+  try {
+    return await credentials.authorize(request, credential, options);
+  } catch (error) {
+    if (options.signal.aborted) throw notSent(options.signal);
+    if (error instanceof CredentialError) {
+      throw new CallError('upstream_error', error.message, { cause: error, mayHaveRun: false });
+    }
+    if (!(error instanceof EgressError)) throw error;
+    const { code, message } = brokenAttempt(error, true).error;
+    throw new CallError(code, message, { cause: error, mayHaveRun: false });
+  }
+}
