@@ -242,6 +242,11 @@ describe('what is too much ends soon', () => {
       },
       { a: empties(1000) },
     ],
+    [
+      'a long list that is looked through many times',
+      { properties: { a: { allOf: Array.from({ length: 2000 }, () => ({ items: box })) } } },
+      { a: Array.from({ length: 100_000 }, (_, index) => index) },
+    ],
     ['deep values', { properties: { a: { $ref: '#' } } }, deep],
   ];
   test.each(cases)('%s', (_, schema, value) => {

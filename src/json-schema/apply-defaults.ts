@@ -159,16 +159,12 @@ function clone(value: JsonValue, filling: Filling, depth: number): JsonValue {
   spend(filling, 1, depth);
   if (typeof value === 'string') spend(filling, value.length >> 3, depth);
   if (typeof value !== 'object' || value === null) return value;
-  const copy: JsonValue = Array.isArray(value)
-    ? value.map((item) => clone(item, filling, depth + 1))
-    : Object.fromEntries(
-        Object.entries(value).map(([key, member]) => {
-          spend(filling, key.length >> 3, depth);
-          return [key, clone(member, filling, depth + 1)];
-        }),
-      );
-  filling.copies.add(copy);
-  return copy;
+  if (Array.isArray(value)) return value.map((item) => clone(item, filling, depth + 1));
+  const members = Object.entries(value).map(([key, member]) => {
+    spend(filling, key.length >> 3, depth);
+    return [key, clone(member, filling, depth + 1)] as const;
+  });
+  return Object.fromEntries(members);
 }
 
 /** Assigning to `__proto__` would change the prototype; defining is slow, and kept for this key. */

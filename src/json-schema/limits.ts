@@ -15,7 +15,7 @@ export const schemaLimits = {
   chain: 100,
   /** Characters of `$id`, `$anchor`, `$ref` and the like. */
   identifierLength: 500,
-  /** Patterns that differ. */
+  /** Patterns that differ. Each takes some 30 µs to compile. */
   patterns: 200,
   /** Characters of one pattern. */
   patternLength: 2_000,

@@ -170,6 +170,17 @@ describe('turns', () => {
     }
     expect(calls.started.slice(0, 2)).toEqual(['a x 0', 'b y']);
   });
+
+  test('are not lost to calls that arrive later at a full host', async () => {
+    const calls = setUp({ perHost: 1 });
+    calls.send('a x', 'b y', 'c x');
+    await settle();
+    calls.leave('b y');
+    calls.send('d x');
+    calls.leave('a x');
+    await settle();
+    expect(calls.started).toEqual(['a x', 'b y', 'c x']);
+  });
 });
 
 describe('waiting', () => {
@@ -205,13 +216,12 @@ describe('waiting', () => {
     expect(calls.bulkheads.running).toBe(0);
   });
 
-  test('leaves nothing behind: no listener, no entry of any map', async () => {
-    const maps = new Set<Map<unknown, unknown>>();
+  test('leaves nothing behind once all have left: no listener, no entry', async () => {
     const leaver = new AbortController();
     const stayer = new AbortController();
     setMaxListeners(0, leaver.signal, stayer.signal);
     const bulkheads = createBulkheads({ ...ROOMY, running: 2, perUser: 1 });
-    const calls = recordingMaps(maps, () =>
+    const { result: calls, entries } = recordEntries(() =>
       Array.from({ length: 60 }, (_, index) => {
         const place = { user: `user${index % 7}`, host: index % 5 === 0 ? undefined : `host${index % 11}` };
         const { signal } = index % 3 === 0 ? leaver : stayer;
@@ -221,27 +231,52 @@ describe('waiting', () => {
         );
       }),
     );
-    expect(maps.size).toBeGreaterThan(0);
-    expect(bulkheads.waiting).toBe(58);
+    expect(entries()).toBeGreaterThan(58);
     leaver.abort();
     await Promise.all(calls);
     expect(bulkheads).toMatchObject({ running: 0, waiting: 0 });
-    for (const map of maps) expect(map.size).toBe(0);
+    expect(entries()).toBe(0);
     for (const { signal } of [leaver, stayer]) expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('leaves nothing behind when it was in vain, while others run on', async () => {
+    const calls = setUp({ running: 1, queued: 1 });
+    const { result, entries } = recordEntries(() => {
+      calls.send('a x');
+      const leaver = new AbortController();
+      const waits = calls.enter('b y', leaver.signal);
+      const refused = calls.enter('c z');
+      leaver.abort();
+      return [waits, refused];
+    });
+    await Promise.allSettled(result);
+    expect(calls.bulkheads).toMatchObject({ running: 1, waiting: 0 });
+    // The user and the host of the call that runs.
+    expect(entries()).toBe(2);
   });
 });
 
-/** Does some work, and notes the maps that it puts anything into. */
-function recordingMaps<T>(maps: Set<Map<unknown, unknown>>, work: () => T): T {
+/** Does some work. Counts what is in the maps and sets, at any time later, into which the work put anything. */
+function recordEntries<T>(work: () => T): { result: T; entries: () => number } {
   const { set } = Map.prototype;
+  const { add } = Set.prototype;
+  const seen: (Map<unknown, unknown> | Set<unknown>)[] = [];
+  const note = (collection: Map<unknown, unknown> | Set<unknown>) => {
+    if (!seen.includes(collection)) seen.push(collection);
+  };
   Map.prototype.set = function (this: Map<unknown, unknown>, key: unknown, value: unknown) {
-    maps.add(this);
+    note(this);
     return set.call(this, key, value);
   };
+  Set.prototype.add = function (this: Set<unknown>, value: unknown) {
+    note(this);
+    return add.call(this, value);
+  };
   try {
-    return work();
+    return { result: work(), entries: () => seen.reduce((sum, { size }) => sum + size, 0) };
   } finally {
     Map.prototype.set = set;
+    Set.prototype.add = add;
   }
 }
 

@@ -38,8 +38,8 @@ interface Circuit {
   /** When it lets a probe through, while it is open. */
   probeAt: number;
   isProbed: boolean;
-  /** The number of the change by which it opened or closed. Attempts that were admitted before say nothing of it. */
-  changed: number;
+  /** The number of the opening by which it opened last. Attempts that were admitted before say nothing of it now. */
+  opening: number;
 }
 
 /**
@@ -50,12 +50,12 @@ export function createCircuitBreaker(options: { now: () => number; random: () =>
   const { now, random } = options;
   /** In the order of last use. A key that never failed is not there. */
   const circuits = new Map<string, Circuit>();
-  /** How many times a circuit opened or closed. */
-  let changes = 0;
+  /** How many times any circuit opened. */
+  let openings = 0;
 
   function admitted(key: string): Admission {
-    const changed = changes;
-    return { allowed: true, report: (outcome) => report(key, changed, outcome) };
+    const admittedAt = openings;
+    return { allowed: true, report: (outcome) => report(key, admittedAt, outcome) };
   }
 
   function report(key: string, admittedAt: number, outcome: AttemptOutcome): void {
@@ -64,14 +64,14 @@ export function createCircuitBreaker(options: { now: () => number; random: () =>
       if (outcome === 'failure') remember(key);
       return;
     }
-    if (admittedAt < circuit.changed) return;
+    if (admittedAt < circuit.opening) return;
     circuit.isProbed = false;
     if (outcome === 'failure') fail(circuit);
     else if (outcome === 'success') succeed(circuit);
   }
 
   function remember(key: string): void {
-    circuits.set(key, { failures: 1, openMs: 0, probeAt: 0, isProbed: false, changed: 0 });
+    circuits.set(key, { failures: 1, openMs: 0, probeAt: 0, isProbed: false, opening: 0 });
     if (circuits.size > MAX_KEYS) circuits.delete(circuits.keys().next().value ?? key);
   }
 
@@ -81,14 +81,12 @@ export function createCircuitBreaker(options: { now: () => number; random: () =>
     const isFirst = circuit.openMs === 0;
     circuit.openMs = isFirst ? FIRST_MS : Math.min(LONGEST_MS, 2 * circuit.openMs);
     circuit.probeAt = now() + (isFirst ? FIRST_MS : circuit.openMs * (1 - JITTER * random()));
-    circuit.changed = ++changes;
+    circuit.opening = ++openings;
   }
 
   function succeed(circuit: Circuit): void {
     circuit.failures = 0;
-    if (circuit.openMs === 0) return;
     circuit.openMs = 0;
-    circuit.changed = ++changes;
   }
 
   return {

@@ -16,7 +16,7 @@ interface Range {
 /** Steps to set up a search. */
 const SETUP = 60;
 /** Steps for a visit to an instruction. */
-const VISIT = 2;
+const VISIT = 6;
 
 /**
  * Whether a program matches a part of a text. All ways to match are followed side by side, character by character, so
