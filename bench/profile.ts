@@ -9,6 +9,8 @@ import { fullEffort } from './effort.ts';
 import type { LoadJob, LoadResult } from './load-job.ts';
 import { loadJob, type ScenarioName, scenarios } from './rates.ts';
 import { formatTable } from './report.ts';
+import { EXECUTE_PATH } from './requests.ts';
+import { openScene, post } from './scene.ts';
 import { makeScratchFolder } from './scratch.ts';
 import { seedDatabase } from './seed.ts';
 import { buildService, startServiceProcess } from './service-process.ts';
@@ -41,17 +43,45 @@ async function record(name: ScenarioName, durationMs: number) {
   await using load = await startChild<LoadJob, LoadResult>(new URL('./load.ts', import.meta.url));
   await using service = await startServiceProcess({
     databaseFile: database.file,
-    nodeArguments: ['--cpu-prof', '--cpu-prof-dir', folder, '--cpu-prof-interval', '250'],
+    nodeArguments: profiling(folder),
   });
   await load.ask(loadJob(name, service.origin, database, fullEffort.warmUpMs * 2));
   const from = monotonicMicroseconds();
   const { calls } = await load.ask(loadJob(name, service.origin, database, durationMs));
   const to = monotonicMicroseconds();
   await service[Symbol.asyncDispose]();
+  return { profile: readProfile(folder), calls, from, to };
+}
+
+/** As `record`, for tool calls of 100 ms, 200 in a request. */
+async function recordCalls(durationMs: number) {
+  const folder = makeScratchFolder();
+  const database = await seedDatabase(1);
+  await using scene = await openScene(database, { nodeArguments: profiling(folder) });
+  await scene.register('slow', '/slow');
+  const toolCalls = Array.from({ length: 200 }, (_, index) => ({
+    id: String(index),
+    name: 'slow',
+    arguments: { query: 'heat', page: 1 },
+  }));
+  const run = () => post(`${scene.origin}${EXECUTE_PATH}`, scene.token, { tool_calls: toolCalls });
+  for (let times = 0; times < 20; times++) await run();
+  const from = monotonicMicroseconds();
+  let calls = 0;
+  for (const end = performance.now() + durationMs; performance.now() < end; calls += toolCalls.length) {
+    await run();
+  }
+  const to = monotonicMicroseconds();
+  await scene[Symbol.asyncDispose]();
+  return { profile: readProfile(folder), calls, from, to };
+}
+
+const profiling = (folder: string) => ['--cpu-prof', '--cpu-prof-dir', folder, '--cpu-prof-interval', '250'];
+
+function readProfile(folder: string): CpuProfile {
   const [file] = readdirSync(folder);
   if (file === undefined) throw new Error('the service wrote no profile');
-  const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile;
-  return { profile, calls, from, to };
+  return JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile;
 }
 
 /** Own time of each call frame within a span, in microseconds; without the time when nothing ran. */
@@ -113,20 +143,19 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string', default: '5' }, top: { type: 'string', default: '40' } },
 });
-const name = (Object.keys(scenarios) as ScenarioName[]).find((known) => known === positionals[0]);
+const names = [...(Object.keys(scenarios) as ScenarioName[]), 'tool-calls'] as const;
+const name = names.find((known) => known === positionals[0]);
 if (!name) {
-  process.stderr.write(
-    `npx tsx bench/profile.ts ${Object.keys(scenarios).join('|')} [--seconds 5] [--top 40]\n`,
-  );
+  process.stderr.write(`npx tsx bench/profile.ts ${names.join('|')} [--seconds 5] [--top 40]\n`);
   process.exit(2);
 }
 buildService();
-const { profile, calls, from, to } = await record(name, Number(values.seconds) * 1000);
+const durationMs = Number(values.seconds) * 1000;
+const { profile, calls, from, to } =
+  name === 'tool-calls' ? await recordCalls(durationMs) : await record(name, durationMs);
 const times = ownTimes(profile, from, to);
 const total = [...times.values()].reduce((sum, time) => sum + time, 0);
-process.stdout.write(
-  `${scenarios[name].title}: ${calls} calls, ${Math.round(total / calls)} µs of CPU each\n`,
-);
+process.stdout.write(`${name}: ${calls} calls, ${Math.round(total / calls)} µs of CPU each\n`);
 for (const key of ['group', 'place'] as const) {
   const rows = sumBy(times, key)
     .slice(0, Number(values.top))

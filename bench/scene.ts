@@ -21,15 +21,19 @@ export interface Scene extends AsyncDisposable {
   register(name: string, path: string): Promise<void>;
 }
 
-/** @param peer the program that is the endpoint. */
+/** @param options.peer the program that is the endpoint. */
 export async function openScene(
   database: SeededDatabase,
-  peer: URL = new URL('./peers/webhook.ts', import.meta.url),
+  {
+    peer = new URL('./peers/webhook.ts', import.meta.url),
+    nodeArguments = [],
+  }: { peer?: URL; nodeArguments?: readonly string[] } = {},
 ): Promise<Scene> {
   const webhook = await startChild<'usage', PeerUsage>(peer);
   const { port } = webhook.ready as PeerReady;
   const service = await startServiceProcess({
     databaseFile: database.file,
+    nodeArguments,
     settings: { EGRESS_ALLOW: `127.0.0.1:${port}` },
   });
   const { origin } = service;

@@ -28,6 +28,15 @@ export interface Database {
    * statement's. Columns are texts and whole numbers, so that nothing need be decoded.
    */
   prepare<Q extends SelectQuery>(handle: Handle, name: string, query: Q): PreparedQuery<Q>;
+  /**
+   * As `prepare`, for an insert of one row whose values are placeholders; it takes rows of that shape. On SQLite it holds
+   * the event loop for some 15 µs a row.
+   */
+  prepareInsert(
+    transaction: Handle,
+    name: string,
+    query: InsertQuery,
+  ): (rows: readonly Readonly<Record<string, unknown>>[]) => Promise<void>;
   /** The condition that a column's value is in the JSON list of texts which the placeholder is given. */
   anyOf(column: PgColumn, placeholder: string): SQL;
   /** Whether an error is the database's refusal of a second row under a unique key. */
@@ -44,6 +53,11 @@ export interface SelectQuery {
   toSQL(): { sql: string; params: unknown[] };
   prepare(name: string): { execute(values?: Record<string, unknown>): Promise<readonly object[]> };
 }
+
+/** What `prepareInsert` takes: a drizzle `insert`. */
+export type InsertQuery = Pick<SelectQuery, 'toSQL'> & {
+  prepare(name: string): { execute(values?: Record<string, unknown>): Promise<unknown> };
+};
 
 /** Runs the query and gives its rows. */
 export type PreparedQuery<Q extends SelectQuery> = (

@@ -64,10 +64,10 @@ export function effectivePort(protocol: string, port: string): number {
  * What can be said against a URL without resolving its host: words to follow "The URL" or the field's name, or undefined.
  * They never hold a part of the URL. Every port of a public host may be reached.
  */
-export function checkUrl(url: string, allow: EgressAllow): string | undefined {
-  if (!URL.canParse(url)) return 'must be a valid absolute URL';
+export function checkUrl(url: URL | string, allow: EgressAllow): string | undefined {
+  if (typeof url === 'string' && !URL.canParse(url)) return 'must be a valid absolute URL';
   // The parser has already brought every notation of an address (octal, hex, one number, full-width digits) to one form.
-  const { protocol, username, password, hostname, port } = new URL(url);
+  const { protocol, username, password, hostname, port } = typeof url === 'string' ? new URL(url) : url;
   if (protocol !== 'http:' && protocol !== 'https:') return 'must use http or https';
   if (username !== '' || password !== '') return 'must not hold a user name or a password';
   const host = plainHost(hostname);

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { Agent } from 'undici';
 import { checkUrl, type EgressAllow } from './address-policy.ts';
 import { checkHeader, checkMethod } from './check-request.ts';
@@ -67,15 +66,12 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
     }),
   });
   const closing = new AbortController();
-  setMaxListeners(0, closing.signal);
 
   return {
     async request({ url, method, headers, body, signal, maxResponseBytes }) {
-      const refusal = checkRequest(String(url), method, headers, allow);
+      const refusal = checkRequest(url, method, headers, allow);
       if (refusal !== undefined) throw new EgressError('forbidden', refusal);
-      // Many requests may share one signal; Node would take that for a leak.
-      setMaxListeners(0, signal);
-      const { origin, pathname, search } = new URL(url);
+      const { origin, pathname, search } = typeof url === 'string' ? new URL(url) : url;
       return runExchange(
         agent,
         { origin, path: pathname + search, method, headers: withAcceptEncoding(headers), body: body ?? null },
@@ -91,7 +87,7 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
 }
 
 function checkRequest(
-  url: string,
+  url: URL | string,
   method: string,
   headers: Record<string, string>,
   allow: EgressAllow,

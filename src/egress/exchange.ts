@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { onAbort } from '../on-abort.ts';
 import { abortError, EgressError, exchangeError } from './egress-error.ts';
 import { createResponseBody, type ResponseBody } from './response-body.ts';
 
@@ -30,9 +31,10 @@ export function runExchange(
     let interimResponses = 0;
     let body: ResponseBody | undefined;
 
-    function stopListening(): void {
-      for (const signal of signals) signal.removeEventListener('abort', onAbort);
-    }
+    const listening = signals.map((signal) => onAbort(signal, abort));
+    const stopListening = () => {
+      for (const stop of listening) stop();
+    };
 
     function succeed(response: EgressResponse): void {
       stopListening();
@@ -48,7 +50,7 @@ export function runExchange(
       connection?.abort(error);
     }
 
-    function onAbort(): void {
+    function abort(): void {
       const aborted = signals.find((signal) => signal.aborted);
       if (aborted !== undefined) fail(abortError(aborted, bytesSent));
     }
@@ -82,8 +84,7 @@ export function runExchange(
       onResponseError: (_controller, error) => fail(exchangeError(error, bytesSent)),
     };
 
-    for (const signal of signals) signal.addEventListener('abort', onAbort);
-    onAbort();
+    abort();
     if (failure === undefined) dispatcher.dispatch(request, handler);
   });
 }

@@ -1,6 +1,8 @@
+import { onAbort } from '../on-abort.ts';
+
 /**
  * Runs work under a signal that aborts when `parent` does, or after `timeoutMs` with a TimeoutError as its reason.
- * Leaves no timer and no listener behind: `parent` may live long and have many such children.
+ * Leaves no timer behind: `parent` may live long and have many such children.
  */
 export async function withDeadline<T>(
   parent: AbortSignal,
@@ -8,9 +10,8 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const onAbort = () => controller.abort(parent.reason);
-  if (parent.aborted) onAbort();
-  else parent.addEventListener('abort', onAbort, { once: true });
+  if (parent.aborted) controller.abort(parent.reason);
+  const stopListening = onAbort(parent, () => controller.abort(parent.reason));
   const timer = setTimeout(() => {
     controller.abort(new DOMException('The time for this call is up', 'TimeoutError'));
   }, timeoutMs);
@@ -18,6 +19,6 @@ export async function withDeadline<T>(
     return await work(controller.signal);
   } finally {
     clearTimeout(timer);
-    parent.removeEventListener('abort', onAbort);
+    stopListening();
   }
 }

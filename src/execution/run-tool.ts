@@ -27,7 +27,7 @@ export async function runTool(
   throw new CallError('invalid_response', `The tool's output does not fit its output_schema. ${words}.`);
 }
 
-async function run(
+function run(
   context: ExecutionContext,
   tool: Tool,
   { execution }: PreparedTool,

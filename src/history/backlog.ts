@@ -5,7 +5,7 @@ const MAX_ROWS = 20_000;
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 
 /** What one transaction writes: it holds the event loop, and other writers, for some milliseconds. */
-const CHUNK_ROWS = 100;
+const CHUNK_ROWS = 250;
 const CHUNK_CHARACTERS = 128 * 1024;
 
 /** Rows that wait to be written, in the order of their coming. */

@@ -200,7 +200,7 @@ describe('the history', () => {
     const history = testHistory(hanging, {}, { closeMs: 20 });
     await history.flush();
     hang = true;
-    for (let index = 0; index < 150; index++) history.record(record());
+    for (let index = 0; index < 300; index++) history.record(record());
     await history.close();
     // One transaction's worth is on its way.
     expect(history.dropped()).toBe(50);

@@ -74,11 +74,14 @@ const writes = preparedOnce((database, handle) => {
   const values = Object.fromEntries(fields.map((field) => [field, placeholder(field)]));
   return {
     // A row that is there already was written by an attempt whose success was not heard of.
-    insert: handle
-      .insert(executions)
-      .values(values as Record<keyof ExecutionRow, ReturnType<typeof placeholder>>)
-      .onConflictDoNothing()
-      .prepare('insert_execution'),
+    insert: database.prepareInsert(
+      handle,
+      'insert_execution',
+      handle
+        .insert(executions)
+        .values(values as Record<keyof ExecutionRow, ReturnType<typeof placeholder>>)
+        .onConflictDoNothing(),
+    ),
   };
 });
 
@@ -88,8 +91,7 @@ export async function insertExecutions(
   transaction: Transaction,
   rows: readonly ExecutionRow[],
 ): Promise<void> {
-  const { insert } = writes(database, transaction);
-  await Promise.all(rows.map((row) => insert.execute({ ...row })));
+  await writes(database, transaction).insert(rows);
 }
 
 /** The first rows of a section; where a status is given, the first of those that have it. */

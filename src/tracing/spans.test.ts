@@ -54,7 +54,7 @@ describe('the span of a tool call', () => {
 describe('the span of an attempt', () => {
   const attemptTo = (url: string, attempt: number, outcome: { status: number } | { error: string }) =>
     exported((tracer) =>
-      startAttemptSpan(tracer, { method: 'GET', url, parent: undefined, attempt }).end(outcome),
+      startAttemptSpan(tracer, { method: 'GET', url: new URL(url), parent: undefined, attempt }).end(outcome),
     );
 
   it('has the server and the status, and nothing else of the URL', async () => {

@@ -37,14 +37,14 @@ export function startAttemptSpan(
   tracer: Tracer,
   request: {
     readonly method: string;
-    readonly url: string;
+    readonly url: URL;
     readonly parent: TraceContext | undefined;
     readonly attempt: number;
   },
 ): AttemptSpan {
   const { method, url, parent, attempt } = request;
   if (!tracer.isExporting) return passOn(parent);
-  const { protocol, hostname, port } = new URL(url);
+  const { protocol, hostname, port } = url;
   const span = tracer.startSpan(method, {
     kind: 'client',
     parent,

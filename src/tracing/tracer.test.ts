@@ -27,7 +27,7 @@ describe('a tracer without an endpoint', () => {
       const tool = startToolSpan(tracer, { name: 'weather', callId: '1', parent });
       const attempt = startAttemptSpan(tracer, {
         method: 'GET',
-        url: 'http://a.example/',
+        url: new URL('http://a.example/'),
         parent: tool.context,
         attempt: 0,
       });
@@ -53,7 +53,7 @@ describe('a tracer with an endpoint', () => {
     const tool = startToolSpan(tracer, { name: 'weather', callId: 'call-1', parent: request.context });
     const attempt = startAttemptSpan(tracer, {
       method: 'GET',
-      url: 'https://api.example/v1?q=Berlin',
+      url: new URL('https://api.example/v1?q=Berlin'),
       parent: tool.context,
       attempt: 0,
     });

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { is, Placeholder, sql } from 'drizzle-orm';
+import { is, Param, Placeholder, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { ServiceError } from '../../errors.ts';
@@ -63,6 +63,14 @@ export function openSqlite(file: string): Database {
         }
       }),
     prepare: (handle, _name, query) => prepareRaw(handle === transactionHandle ? writer : reader, query),
+    prepareInsert: (_transaction, _name, query) => {
+      const { sql: text, params } = query.toSQL();
+      const statement = writer.prepare(text);
+      const bind = bindersOf(params);
+      return async (rows) => {
+        for (const row of rows) statement.run(bind.map((value) => value(row)));
+      };
+    },
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
     isUniqueViolation: (error) => /^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)$/.test(codeOf(error)),
     check: async () => {
@@ -122,9 +130,7 @@ function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): Pr
   const { sql: text, params } = query.toSQL();
   const statement = connection.prepare(text).raw();
   const fields = Object.keys(query._.selectedFields);
-  const bind = params.map((param) =>
-    is(param, Placeholder) ? (values: Readonly<Record<string, unknown>>) => values[param.name] : () => param,
-  );
+  const bind = bindersOf(params);
   return async (values = {}) => {
     const rows = statement.all(bind.map((value) => value(values))) as unknown[][];
     return rows.map((cells) => {
@@ -133,6 +139,17 @@ function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): Pr
       return row;
     });
   };
+}
+
+/** What gives each parameter of a query its value: its placeholder's, or the query's own. */
+function bindersOf(params: readonly unknown[]) {
+  return params.map((param) => {
+    // In an insert, a placeholder comes with its column.
+    const value = is(param, Param) ? param.value : param;
+    return is(value, Placeholder)
+      ? (values: Readonly<Record<string, unknown>>) => values[value.name]
+      : () => value;
+  });
 }
 
 function connect(file: string): Connection {

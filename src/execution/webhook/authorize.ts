@@ -7,7 +7,7 @@ import {
 } from '../../egress/credentials/credentials.ts';
 import { EgressError } from '../../egress/egress-client.ts';
 import type { JsonObject } from '../../json.ts';
-import type { WebhookExecution } from '../../tools/definition.ts';
+import type { Authentication } from '../../tools/definition.ts';
 import { openSecrets } from '../../tools/seal-definition.ts';
 import type { Tool } from '../../tools/tool.ts';
 import { findSecrets } from '../../tools/tool-store.ts';
@@ -20,9 +20,8 @@ import { brokenAttempt } from './failed-attempt.ts';
 export async function findCredential(
   context: Pick<ExecutionContext, 'database' | 'encryption'>,
   tool: Tool,
-  { authentication }: WebhookExecution,
-): Promise<Credential | undefined> {
-  if (!authentication) return undefined;
+  authentication: Authentication,
+): Promise<Credential> {
   const secrets = openSecrets(context, tool.id, await findSecrets(context.database, tool.id));
   const credential = readCredential(authentication as JsonObject, secrets);
   if (credential) return credential;
@@ -37,10 +36,9 @@ export async function findCredential(
 export async function authorize(
   { credentials }: Pick<ExecutionContext, 'credentials'>,
   request: OutgoingRequest,
-  credential: Credential | undefined,
+  credential: Credential,
   options: { scope: string; messageId: string; signal: AbortSignal },
 ): Promise<AuthorizedRequest> {
-  if (!credential) return { ...request, secrets: [] };
   try {
     return await credentials.authorize(request, credential, options);
   } catch (error) {

@@ -28,12 +28,20 @@ export async function runWebhook(
   scope: CallScope,
 ): Promise<string> {
   const request = withIdempotencyKey(webhook.render(values), tool, scope);
-  const credential = await findCredential(context, tool, webhook.definition);
-  const token = { scope: tool.ownerId ?? '', messageId: `msg_${randomUUID()}`, signal: scope.signal };
+  const { authentication } = webhook.definition;
+  const credential = authentication && (await findCredential(context, tool, authentication));
+  const token = credential && {
+    scope: tool.ownerId ?? '',
+    messageId: `msg_${randomUUID()}`,
+    signal: scope.signal,
+  };
   let isRenewed = false;
   let attempt = 0;
   for (;;) {
-    const authorized = await authorize(context, request, credential, token);
+    const authorized =
+      credential && token
+        ? await authorize(context, request, credential, token)
+        : { ...request, secrets: [] };
     const outcome = await sendAttempt(context, webhook, authorized, scope);
     if (outcome.kind === 'answered') {
       const { response } = outcome;

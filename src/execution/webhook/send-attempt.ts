@@ -8,6 +8,8 @@ import { enterBulkheads } from '../enter-bulkheads.ts';
 import type { PreparedWebhook } from '../prepare-tool.ts';
 import { brokenAttempt, type FailedAttempt } from './failed-attempt.ts';
 
+type Verdict = 'success' | 'failure' | 'ignored';
+
 /** What became of one request. */
 export type AttemptOutcome = { readonly kind: 'answered'; readonly response: EgressResponse } | FailedAttempt;
 
@@ -22,15 +24,21 @@ export async function sendAttempt(
   request: AuthorizedRequest,
   scope: CallScope,
 ): Promise<AttemptOutcome> {
-  const { host } = new URL(request.url);
+  const url = new URL(request.url);
+  const { host } = url;
   const leave = await enterBulkheads(context, host, scope);
   try {
     // By caller too, so that nobody can close a host to somebody else.
     const circuit = context.circuitBreaker.admit(`${callerKey(scope.caller)} ${host}`);
     if (!circuit.allowed) throw circuitOpen(circuit.retryAfterMs);
-    const outcome = await exchange(context, webhook, request, scope);
-    circuit.report(verdictOn(outcome, scope));
-    return outcome;
+    let verdict: Verdict = 'ignored';
+    try {
+      const outcome = await exchange(context, webhook, { ...request, url }, scope);
+      verdict = verdictOn(outcome, scope);
+      return outcome;
+    } finally {
+      circuit.report(verdict);
+    }
   } finally {
     leave();
   }
@@ -39,7 +47,7 @@ export async function sendAttempt(
 async function exchange(
   context: ExecutionContext,
   { definition, isRepeatable }: PreparedWebhook,
-  { url, method, headers, body }: AuthorizedRequest,
+  { url, method, headers, body }: Omit<AuthorizedRequest, 'url'> & { readonly url: URL },
   { signal, requestId, budget, trace, usage }: CallScope,
 ): Promise<AttemptOutcome> {
   const span = startAttemptSpan(context.tracer, { method, url, parent: trace, attempt: usage.attempts });
@@ -71,7 +79,7 @@ async function exchange(
 }
 
 /** A host fails when it cannot be reached, does not answer in the time its tool has, or says that it failed (5xx). */
-function verdictOn(outcome: AttemptOutcome, scope: CallScope): 'success' | 'failure' | 'ignored' {
+function verdictOn(outcome: AttemptOutcome, scope: CallScope): Verdict {
   if (outcome.kind === 'answered') return outcome.response.status >= 500 ? 'failure' : 'success';
   switch (outcome.error.code) {
     case 'unreachable':

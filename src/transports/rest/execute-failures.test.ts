@@ -15,8 +15,7 @@ const service = await startTestService({ MAX_RESPONSE_BYTES: '1024', MAX_CALLS_P
 afterAll(() => service.close());
 const newUser = () => createHttpClient(service.url, makeToken());
 
-const LATE =
-  'The upstream did not answer in time. The call may have executed: check before you call again.';
+const LATE = 'The upstream did not answer in time. The call may have executed: check before you call again.';
 
 /** An endpoint that always answers so. */
 const startUpstream = (status: number, headers: Record<string, string>, body: string | Buffer = '') =>
