@@ -1,4 +1,6 @@
 import { Agent } from 'undici';
+import type { Cancellation } from '../cancellation.ts';
+import { createLruCache } from '../lru-cache.ts';
 import { checkUrl, type EgressAllow } from './address-policy.ts';
 import { checkHeader, checkMethod } from './check-request.ts';
 import { EgressError } from './egress-error.ts';
@@ -13,13 +15,16 @@ export type { EgressResponse } from './exchange.ts';
 const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 10_000;
 
+/** Whose verdict is remembered. */
+const MAX_ORIGINS = 1000;
+
 export interface EgressRequest {
   url: URL | string;
   method: string;
   headers: Record<string, string>;
   body?: string | Buffer | undefined;
   /** Ends the request at once: as `timeout` when its reason is a TimeoutError, else as `canceled`. There is no other deadline. */
-  signal: AbortSignal;
+  signal: AbortSignal | Cancellation;
   /** Of the decompressed body. */
   maxResponseBytes: number;
 }
@@ -66,10 +71,11 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
     }),
   });
   const closing = new AbortController();
+  const refusalOf = rememberRefusals(allow);
 
   return {
     async request({ url, method, headers, body, signal, maxResponseBytes }) {
-      const refusal = checkRequest(url, method, headers, allow);
+      const refusal = checkRequest(refusalOf(url), method, headers);
       if (refusal !== undefined) throw new EgressError('forbidden', refusal);
       const { origin, pathname, search } = typeof url === 'string' ? new URL(url) : url;
       return runExchange(
@@ -86,13 +92,20 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
   };
 }
 
+/** `checkUrl`, which looks at no more of a URL than its origin and user, with the words for each origin kept. */
+function rememberRefusals(allow: EgressAllow): (url: URL | string) => string | undefined {
+  const known = createLruCache<{ readonly words: string | undefined }>(MAX_ORIGINS);
+  return (url) => {
+    if (typeof url === 'string' || url.username !== '' || url.password !== '') return checkUrl(url, allow);
+    return known.getOrMake(url.origin, () => ({ words: checkUrl(url, allow) })).words;
+  };
+}
+
 function checkRequest(
-  url: URL | string,
+  urlWords: string | undefined,
   method: string,
   headers: Record<string, string>,
-  allow: EgressAllow,
 ): string | undefined {
-  const urlWords = checkUrl(url, allow);
   if (urlWords !== undefined) return `The URL ${urlWords}`;
   const methodWords = checkMethod(method);
   if (methodWords !== undefined) return `The method ${methodWords}`;

@@ -65,7 +65,7 @@ export function exchangeError(cause: unknown, bytesSent: boolean): EgressError {
 }
 
 /** The signal's reason as an error: a `TimeoutError` is a deadline, all else somebody's wish. */
-export function abortError(signal: AbortSignal, bytesSent: boolean): EgressError {
+export function abortError(signal: Pick<AbortSignal, 'reason'>, bytesSent: boolean): EgressError {
   const cause: unknown = signal.reason;
   return cause instanceof Error && cause.name === 'TimeoutError'
     ? new EgressError('timeout', 'The upstream did not answer in time', { bytesSent, cause })

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { onAbort } from '../on-abort.ts';
+import { type Cancellation, onAbort } from '../cancellation.ts';
 import { abortError, EgressError, exchangeError } from './egress-error.ts';
 import { createResponseBody, type ResponseBody } from './response-body.ts';
 
@@ -22,7 +22,10 @@ const MAX_INTERIM_RESPONSES = 16;
 export function runExchange(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
-  { signals, maxResponseBytes }: { signals: AbortSignal[]; maxResponseBytes: number },
+  {
+    signals,
+    maxResponseBytes,
+  }: { signals: readonly (AbortSignal | Cancellation)[]; maxResponseBytes: number },
 ): Promise<EgressResponse> {
   return new Promise((resolve, reject) => {
     let connection: Dispatcher.DispatchController | undefined;

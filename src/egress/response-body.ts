@@ -114,23 +114,28 @@ function createDecoders(encodings: string[], firstByte: number | undefined): Tra
 
 /** Bytes in one growing piece, so that a body in very many small chunks costs no more than its size. */
 function createBoundedBuffer(maxBytes: number) {
-  let bytes = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes));
+  let bytes: Buffer | undefined;
   let length = 0;
   return {
     /** Whether the chunk fitted. */
     append(chunk: Buffer): boolean {
       const needed = length + chunk.length;
       if (needed > maxBytes) return false;
-      if (needed > bytes.length) {
-        const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(needed, bytes.length * 2)));
-        bytes.copy(grown, 0, 0, length);
-        bytes = grown;
+      if (length === 0) {
+        // Most bodies are one chunk, which need not be copied.
+        bytes = chunk;
+      } else {
+        if (bytes === undefined || needed > bytes.length) {
+          const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(needed, 2 * length, FIRST_BYTES)));
+          bytes?.copy(grown, 0, 0, length);
+          bytes = grown;
+        }
+        chunk.copy(bytes, length);
       }
-      chunk.copy(bytes, length);
       length = needed;
       return true;
     },
-    contents: (): Buffer => bytes.subarray(0, length),
+    contents: (): Buffer => bytes?.subarray(0, length) ?? Buffer.alloc(0),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Caller } from '../caller.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import type { TraceContext } from '../tracing/trace-context.ts';
 
@@ -57,7 +58,7 @@ export interface CallScope {
   readonly caller: Caller;
   readonly requestId: string;
   /** Aborts when the caller is gone, the time is up (its reason is a TimeoutError then), or the service stops. */
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   /** When the time is up, by the clock of `performance.now()`. */
   readonly endsAt: number;
   /** Whether the time is the tool's own: its caller neither shortened it nor left. */

@@ -1,4 +1,5 @@
 import { callerKey } from '../caller.ts';
+import type { Cancellation } from '../cancellation.ts';
 import { CallError, type CallScope } from './call.ts';
 import type { ExecutionContext } from './context.ts';
 import { BulkheadFull } from './resilience/bulkheads.ts';
@@ -13,23 +14,23 @@ import { BulkheadFull } from './resilience/bulkheads.ts';
 export async function enterBulkheads(
   { bulkheads }: Pick<ExecutionContext, 'bulkheads'>,
   host: string | undefined,
-  { caller, signal }: Pick<CallScope, 'caller' | 'signal'>,
+  { caller, cancellation }: Pick<CallScope, 'caller' | 'cancellation'>,
 ): Promise<() => void> {
   try {
-    return await bulkheads.enter({ user: callerKey(caller), host }, signal);
+    return await bulkheads.enter({ user: callerKey(caller), host }, cancellation);
   } catch (error) {
     if (error instanceof BulkheadFull) {
       const words = 'Too many calls are waiting already. Call fewer tools at once, or again later.';
       throw new CallError('resource_exhausted', words, { mayHaveRun: false });
     }
-    if (!signal.aborted) throw error;
-    throw notSent(signal);
+    if (!cancellation.aborted) throw error;
+    throw notSent(cancellation);
   }
 }
 
 /** The time was up, or the caller gone, before anything was sent. */
-export function notSent(signal: AbortSignal): CallError {
-  const isTimeout = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+export function notSent({ reason }: Pick<Cancellation, 'reason'>): CallError {
+  const isTimeout = reason instanceof DOMException && reason.name === 'TimeoutError';
   return isTimeout
     ? new CallError('timeout', 'The time for the call was up before it could be sent.', { mayHaveRun: false })
     : new CallError('canceled', 'The call was canceled before it was sent.', { mayHaveRun: false });

@@ -75,7 +75,9 @@ export async function runCall(
   return { ...outcome, toolCallId: call.id, name: call.name, index, durationMs };
 }
 
-type OpenScope = Omit<CallScope, 'isToolsTime' | 'idempotencyKey'> & { readonly argumentsHash: string };
+interface OpenScope extends SharedScope, Pick<CallScope, 'usage'> {
+  readonly argumentsHash: string;
+}
 
 async function outcomeOf(
   context: ExecutionContext,
@@ -90,10 +92,10 @@ async function outcomeOf(
     if (key !== '' && !KEY.test(key)) throw unfitKey();
     const ownMs = timeoutOf(prepared) ?? context.limits.timeoutMs;
     const timeoutMs = Math.min(ownMs, call.timeoutMs || Infinity);
-    return await withDeadline(open.signal, timeoutMs, async (signal) => {
+    return await withDeadline(open.signal, timeoutMs, async (cancellation) => {
       const scope: CallScope = {
         ...open,
-        signal,
+        cancellation,
         endsAt: Math.min(open.endsAt, performance.now() + timeoutMs),
         isToolsTime: () => timeoutMs === ownMs && !open.signal.aborted,
         idempotencyKey: key,
@@ -102,11 +104,11 @@ async function outcomeOf(
       if (key === '') return run();
       const { argumentsHash } = open;
       const place = { userId: callerKey(open.caller), toolId: tool.id, key, argumentsHash };
-      const { replayed, ...outcome } = await context.idempotency.runOnce(place, signal, run);
+      const { replayed, ...outcome } = await context.idempotency.runOnce(place, cancellation.signal, run);
       return outcome;
     });
   } catch (error) {
-    const { message, code } = asCallError(context, tool, error, open);
+    const { message, code } = asCallError(context, tool, error, open, open.signal.aborted);
     return { status: 'error', output: message, errorCode: code };
   }
 }
@@ -122,7 +124,7 @@ async function runOnce(
   try {
     return { status: 'success', output: await runTool(context, tool, prepared, values, scope) };
   } catch (error) {
-    throw asCallError(context, tool, error, scope);
+    throw asCallError(context, tool, error, scope, scope.cancellation.aborted);
   }
 }
 
@@ -130,13 +132,14 @@ function asCallError(
   context: ExecutionContext,
   tool: Tool,
   error: unknown,
-  { signal, requestId }: Pick<CallScope, 'signal' | 'requestId'>,
+  { requestId }: Pick<CallScope, 'requestId'>,
+  isCanceled: boolean,
 ): CallError {
   if (error instanceof CallError) return error;
   if (error instanceof DOMException && error.name === 'TimeoutError') {
     return new CallError('timeout', 'The tool did not end in time.');
   }
-  if (signal.aborted) return new CallError('canceled', 'The call was canceled.');
+  if (isCanceled) return new CallError('canceled', 'The call was canceled.');
   context.logFault(error, { requestId, toolId: tool.id });
   return new CallError('internal', 'The tool failed by an internal error.', { cause: error });
 }

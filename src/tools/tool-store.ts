@@ -132,7 +132,7 @@ const queries = preparedOnce((database, handle) => {
     secrets: prepare(
       'tool_secrets',
       handle
-        .select({ secrets })
+        .select({ secrets, revision: tools.revision })
         .from(tools)
         .where(eq(tools.id, placeholder('id'))),
     ),
@@ -285,6 +285,15 @@ export async function findSecrets(
 ): Promise<string | null> {
   const [row] = await queries(database, handle).secrets({ id });
   return row?.secrets ?? null;
+}
+
+/** As `findSecrets`, for just this version of a tool; undefined when it was changed or deleted since. */
+export async function findSecretsOfVersion(
+  database: Database,
+  { id, revision }: Version,
+): Promise<string | null | undefined> {
+  const [row] = await queries(database).secrets({ id });
+  return row?.revision === revision ? row.secrets : undefined;
 }
 
 /** How many tools a user owns. */

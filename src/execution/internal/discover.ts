@@ -27,7 +27,7 @@ export const discoverTool: BuiltinTool = {
 
 /** Finds tools for whoever calls: their own and the system's, no others. */
 export function createDiscoverTools(context: { readonly database: Database }): InternalFunction {
-  return async (input, { caller, signal }) => {
+  return async (input, { caller, cancellation }) => {
     const { query = '', user_id: userId = '', tool_ids: toolIds = [] } = input;
     if (userId !== '' && (caller.userId === null || parseUuid(userId) !== caller.userId)) {
       throw new CallError('permission_denied', 'user_id may only name the user who calls. Leave it out.');
@@ -37,7 +37,7 @@ export function createDiscoverTools(context: { readonly database: Database }): I
       if (parsed === undefined) throw new CallError('invalid_arguments', 'tool_ids must be UUIDs.');
       return parsed;
     });
-    const tools = await searchTools(context, caller, { query: String(query), ids }, signal);
+    const tools = await searchTools(context, caller, { query: String(query), ids }, cancellation.signal);
     return tools.map(modelDefinition);
   };
 }

@@ -98,7 +98,7 @@ export function createGetCurrentWeather(options: {
 
 async function fetchJson(
   egress: EgressClient,
-  { signal, requestId }: CallScope,
+  { cancellation, requestId }: CallScope,
   url: URL,
 ): Promise<JsonValue> {
   try {
@@ -106,7 +106,7 @@ async function fetchJson(
       url,
       method: 'GET',
       headers: { accept: 'application/json', 'user-agent': 'tool-service', 'x-request-id': requestId },
-      signal,
+      signal: cancellation,
       maxResponseBytes: MAX_RESPONSE_BYTES,
     });
     if (status !== 200)

@@ -1,3 +1,4 @@
+import { type Cancellation, onAbort } from '../../cancellation.ts';
 import { forgetUnused, type Gate, type Gates, gateOf, hasRoom, isFull, type Lane } from './gate.ts';
 
 /** For whom, and to where, a call goes. */
@@ -25,7 +26,7 @@ export interface Bulkheads {
    * @returns what gives the place back; calling it again does nothing.
    * @throws BulkheadFull at once when too many calls wait already, or the signal's reason once it aborts.
    */
-  enter(place: Place, signal: AbortSignal): Promise<() => void>;
+  enter(place: Place, signal: AbortSignal | Cancellation): Promise<() => void>;
   /** Calls that have a place. */
   readonly running: number;
   /** Calls that wait for one. */
@@ -103,11 +104,11 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
     }
   }
 
-  function wait(place: Place, gates: Gates, signal: AbortSignal): Promise<() => void> {
+  function wait(place: Place, gates: Gates, signal: AbortSignal | Cancellation): Promise<() => void> {
     const lane = laneOf(JSON.stringify([place.user, place.host]), gates);
     return new Promise((resolve, reject) => {
       const leaveQueue = () => {
-        signal.removeEventListener('abort', onAbort);
+        stopListening();
         count(gates, -1);
         lane.calls.delete(startCall);
         if (lane.calls.size > 0) return;
@@ -119,12 +120,11 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
         leaveQueue();
         resolve(start(gates));
       };
-      const onAbort = () => {
+      const stopListening = onAbort(signal, () => {
         leaveQueue();
         forgetUnused(gates);
         reject(signal.reason);
-      };
-      signal.addEventListener('abort', onAbort);
+      });
       count(gates, 1);
       lane.calls.add(startCall);
     });
@@ -148,7 +148,7 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
 
   return {
     async enter(place, signal) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw signal.reason;
       const gates = gatesOf(place);
       // Who finds room everywhere passes nobody: whoever waits is held back by a gate of their own.
       if (running < limits.running && gates.every(hasRoom)) return start(gates);

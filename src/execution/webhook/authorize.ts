@@ -10,7 +10,7 @@ import type { JsonObject } from '../../json.ts';
 import type { Authentication } from '../../tools/definition.ts';
 import { openSecrets } from '../../tools/seal-definition.ts';
 import type { Tool } from '../../tools/tool.ts';
-import { findSecrets } from '../../tools/tool-store.ts';
+import { findSecretsOfVersion } from '../../tools/tool-store.ts';
 import { CallError } from '../call.ts';
 import type { ExecutionContext } from '../context.ts';
 import { notSent } from '../enter-bulkheads.ts';
@@ -22,7 +22,12 @@ export async function findCredential(
   tool: Tool,
   authentication: Authentication,
 ): Promise<Credential> {
-  const secrets = openSecrets(context, tool.id, await findSecrets(context.database, tool.id));
+  const sealed = await findSecretsOfVersion(context.database, tool);
+  if (sealed === undefined) {
+    // The secret of now may be for another URL than that of the definition at hand.
+    throw new CallError('tool_not_found', 'The tool was changed just now. Call again.', { mayHaveRun: false });
+  }
+  const secrets = openSecrets(context, tool.id, sealed);
   const credential = readCredential(authentication as JsonObject, secrets);
   if (credential) return credential;
   throw new CallError('internal', 'The credential of this tool is missing.', { mayHaveRun: false });

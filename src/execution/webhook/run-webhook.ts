@@ -33,7 +33,7 @@ export async function runWebhook(
   const token = credential && {
     scope: tool.ownerId ?? '',
     messageId: `msg_${randomUUID()}`,
-    signal: scope.signal,
+    signal: scope.cancellation.signal,
   };
   let isRenewed = false;
   let attempt = 0;
@@ -62,7 +62,7 @@ export async function runWebhook(
       remainingMs: scope.endsAt - performance.now(),
       random: Math.random,
     });
-    if (delayMs === undefined || !(await pause(delayMs, scope.signal))) throw failed.error;
+    if (delayMs === undefined || !(await pause(delayMs, scope.cancellation.signal))) throw failed.error;
     attempt++;
   }
 }

@@ -48,7 +48,7 @@ async function exchange(
   context: ExecutionContext,
   { definition, isRepeatable }: PreparedWebhook,
   { url, method, headers, body }: Omit<AuthorizedRequest, 'url'> & { readonly url: URL },
-  { signal, requestId, budget, trace, usage }: CallScope,
+  { cancellation, requestId, budget, trace, usage }: CallScope,
 ): Promise<AttemptOutcome> {
   const span = startAttemptSpan(context.tracer, { method, url, parent: trace, attempt: usage.attempts });
   usage.attempts++;
@@ -58,7 +58,7 @@ async function exchange(
       method,
       headers: { ...headers, 'x-request-id': requestId, ...span.context },
       body,
-      signal,
+      signal: cancellation,
       maxResponseBytes: Math.max(
         1,
         Math.min(context.limits.responseBytes, definition.max_response_bytes ?? Infinity, budget.bytes),
