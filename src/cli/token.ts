@@ -1,12 +1,8 @@
 import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import Fastify from 'fastify';
 import { ConfigError, parseConfig, parseDuration } from '../config.ts';
-import { loadOrCreateKey } from '../local-keys.ts';
-import { issueToken } from '../transports/issue-token.ts';
-import { registerTokens } from '../transports/tokens.ts';
 import { parseUuid } from '../uuid.ts';
+import { localToken } from './local-token.ts';
 
 const USAGE = 'usage: npm run token -- --user UUID [--staff] [--ttl 1h]';
 
@@ -21,11 +17,7 @@ try {
   if (userId === undefined || !ttlMs)
     throw new Error('--user must be a UUID, and --ttl a duration such as 1h');
 
-  const config = parseConfig(process.env);
-  const key =
-    config.JWT_SECRET_KEY ?? loadOrCreateKey(dirname(config.DATABASE_URL.file), 'jwt-secret-key').key;
-  const tokens = await registerTokens(Fastify(), [key]);
-  const token = issueToken(tokens, config.JWT_ISSUER, Date.now(), {
+  const token = await localToken(parseConfig(process.env), {
     userId,
     isStaff: values.staff === true,
     ttlSeconds: Math.max(1, Math.round(ttlMs / 1000)),

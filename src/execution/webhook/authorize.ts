@@ -25,7 +25,9 @@ export async function findCredential(
   const sealed = await findSecretsOfVersion(context.database, tool);
   if (sealed === undefined) {
     // The secret of now may be for another URL than that of the definition at hand.
-    throw new CallError('tool_not_found', 'The tool was changed just now. Call again.', { mayHaveRun: false });
+    throw new CallError('tool_not_found', 'The tool was changed just now. Call again.', {
+      mayHaveRun: false,
+    });
   }
   const secrets = openSecrets(context, tool.id, sealed);
   const credential = readCredential(authentication as JsonObject, secrets);

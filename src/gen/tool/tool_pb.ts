@@ -612,6 +612,8 @@ export type Execution = Message<"tool.Execution"> & {
   arguments: string;
 
   /**
+   * As in ToolResult; only where the service keeps payloads.
+   *
    * @generated from field: string output = 15;
    */
   output: string;
