@@ -74,9 +74,9 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
   const refusalOf = rememberRefusals(allow);
 
   return {
-    async request({ url, method, headers, body, signal, maxResponseBytes }) {
+    request({ url, method, headers, body, signal, maxResponseBytes }) {
       const refusal = checkRequest(refusalOf(url), method, headers);
-      if (refusal !== undefined) throw new EgressError('forbidden', refusal);
+      if (refusal !== undefined) return Promise.reject(new EgressError('forbidden', refusal));
       const { origin, pathname, search } = typeof url === 'string' ? new URL(url) : url;
       return runExchange(
         agent,

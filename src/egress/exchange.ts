@@ -7,7 +7,7 @@ import { createResponseBody, type ResponseBody } from './response-body.ts';
 export interface EgressResponse {
   status: number;
   /** Names in lower case, as the upstream chose them: read them with `getOwn`. */
-  headers: Record<string, string | string[]>;
+  headers: Record<string, string | string[] | undefined>;
   /** Whole, decompressed, within the request's limit. */
   body: Buffer;
 }
@@ -77,7 +77,7 @@ export function runExchange(
         else controller.abort(failure);
       },
       onResponseStart(_controller, status, headers) {
-        if (status >= 200) start(status, definedHeaders(headers));
+        if (status >= 200) start(status, headers);
         else if (++interimResponses > MAX_INTERIM_RESPONSES) fail(tooManyInterimResponses());
       },
       onResponseData(controller, chunk) {
@@ -90,10 +90,6 @@ export function runExchange(
     abort();
     if (failure === undefined) dispatcher.dispatch(request, handler);
   });
-}
-
-function definedHeaders(headers: Record<string, string | string[] | undefined>): EgressResponse['headers'] {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value ?? '']));
 }
 
 function tooManyInterimResponses(): EgressError {

@@ -92,7 +92,7 @@ async function outcomeOf(
     if (key !== '' && !KEY.test(key)) throw unfitKey();
     const ownMs = timeoutOf(prepared) ?? context.limits.timeoutMs;
     const timeoutMs = Math.min(ownMs, call.timeoutMs || Infinity);
-    return await withDeadline(open.signal, timeoutMs, async (cancellation) => {
+    return await withDeadline(open.signal, timeoutMs, (cancellation) => {
       const scope: CallScope = {
         ...open,
         cancellation,
@@ -101,16 +101,26 @@ async function outcomeOf(
         idempotencyKey: key,
       };
       const run = () => runOnce(context, tool, prepared, values, scope);
-      if (key === '') return run();
-      const { argumentsHash } = open;
-      const place = { userId: callerKey(open.caller), toolId: tool.id, key, argumentsHash };
-      const { replayed, ...outcome } = await context.idempotency.runOnce(place, cancellation.signal, run);
-      return outcome;
+      return key === ''
+        ? run()
+        : runKeyed(context, tool, { ...scope, argumentsHash: open.argumentsHash }, run);
     });
   } catch (error) {
     const { message, code } = asCallError(context, tool, error, open, open.signal.aborted);
     return { status: 'error', output: message, errorCode: code };
   }
+}
+
+async function runKeyed(
+  { idempotency }: ExecutionContext,
+  tool: Tool,
+  scope: CallScope & { readonly argumentsHash: string },
+  run: () => Promise<CallOutcome>,
+): Promise<CallOutcome> {
+  const { caller, idempotencyKey: key, argumentsHash, cancellation } = scope;
+  const place = { userId: callerKey(caller), toolId: tool.id, key, argumentsHash };
+  const { replayed, ...outcome } = await idempotency.runOnce(place, cancellation.signal, run);
+  return outcome;
 }
 
 /** Runs a tool; whatever goes wrong with it is a CallError. */

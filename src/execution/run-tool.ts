@@ -1,10 +1,10 @@
 import type { JsonObject } from '../json.ts';
-import { describeFault } from '../json-schema/compile-schema.ts';
+import { type CompiledSchema, describeFault } from '../json-schema/compile-schema.ts';
 import type { Tool } from '../tools/tool.ts';
 import { CallError, type CallScope } from './call.ts';
 import type { ExecutionContext } from './context.ts';
 import { enterBulkheads } from './enter-bulkheads.ts';
-import type { PreparedTool } from './prepare-tool.ts';
+import type { PreparedExecution, PreparedTool } from './prepare-tool.ts';
 import { runWebhook } from './webhook/run-webhook.ts';
 
 /**
@@ -13,16 +13,21 @@ import { runWebhook } from './webhook/run-webhook.ts';
  * @returns JSON text that fits the tool's `output_schema`, if it has one.
  * @throws CallError, or whatever a fault of ours throws.
  */
-export async function runTool(
+export function runTool(
   context: ExecutionContext,
   tool: Tool,
-  prepared: PreparedTool,
+  { execution, outputSchema }: PreparedTool,
   values: JsonObject,
   scope: CallScope,
 ): Promise<string> {
-  const output = await run(context, tool, prepared, values, scope);
-  const faults = prepared.outputSchema?.validate(JSON.parse(output)) ?? [];
-  if (faults.length === 0) return output;
+  const output = run(context, tool, execution, values, scope);
+  return outputSchema ? checked(output, outputSchema) : output;
+}
+
+async function checked(output: Promise<string>, schema: CompiledSchema): Promise<string> {
+  const text = await output;
+  const faults = schema.validate(JSON.parse(text));
+  if (faults.length === 0) return text;
   const words = faults.map(describeFault).join('; ');
   throw new CallError('invalid_response', `The tool's output does not fit its output_schema. ${words}.`);
 }
@@ -30,7 +35,7 @@ export async function runTool(
 function run(
   context: ExecutionContext,
   tool: Tool,
-  { execution }: PreparedTool,
+  execution: PreparedExecution,
   values: JsonObject,
   scope: CallScope,
 ): Promise<string> {
