@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { clip } from '../../clip.ts';
 import { invalidField } from '../../errors.ts';
-import { type Execution, type ExecutionStatus, executionStatuses } from '../../history/execution-record.ts';
+import { type Execution, executionStatuses } from '../../history/execution-record.ts';
 import { type HistoryContext, listExecutions } from '../../history/list-executions.ts';
 import { userOf } from './guard.ts';
+import { choiceOf, type ListQuery, limitOf, linkNextPage, single } from './list-query.ts';
 
 const EXECUTIONS_PATH = '/ms7/api/v1/executions/';
 
@@ -32,29 +32,22 @@ export const executionSchema = z
   })
   .meta({ id: 'Execution' });
 
-type QueryValue = string | string[] | undefined;
-
 /** A time with its zone, or a day, which begins in UTC (ISO 8601). */
 const timeSchema = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
 
 /** What the user's own calls came to, newest first. */
 export function registerExecutionsRoute(app: FastifyInstance, context: HistoryContext): void {
-  app.get<{ Querystring: Record<string, QueryValue> }>(EXECUTIONS_PATH, async (request, reply) => {
+  app.get<{ Querystring: ListQuery }>(EXECUTIONS_PATH, async (request, reply) => {
     const { query } = request;
     const { executions, nextCursor } = await listExecutions(context, userOf(request), {
-      limit: limitOf(query.limit),
-      cursor: single('cursor', query.cursor),
-      tool: toolOf(query.tool),
-      status: statusOf(query.status),
-      after: timeOf('after', query.after),
-      before: timeOf('before', query.before),
+      limit: limitOf(query),
+      cursor: single(query, 'cursor'),
+      tool: toolOf(query),
+      status: choiceOf(query, 'status', executionStatuses),
+      after: timeOf(query, 'after'),
+      before: timeOf(query, 'before'),
     });
-    if (nextCursor !== undefined) {
-      const next = new URLSearchParams();
-      for (const [key, value] of Object.entries(query)) if (typeof value === 'string') next.set(key, value);
-      next.set('cursor', nextCursor);
-      reply.header('Link', `<${EXECUTIONS_PATH}?${next}>; rel="next"`);
-    }
+    linkNextPage(reply, EXECUTIONS_PATH, query, nextCursor);
     return executions.map(toJson);
   });
 }
@@ -79,33 +72,14 @@ function toJson(execution: Execution): z.input<typeof executionSchema> {
   };
 }
 
-function single(name: string, value: QueryValue): string | undefined {
-  if (Array.isArray(value)) throw invalidField(name, 'must be given once.');
-  return value;
-}
-
-function limitOf(value: QueryValue): number | undefined {
-  const text = single('limit', value);
-  if (text === undefined) return undefined;
-  return /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-}
-
-function toolOf(value: QueryValue): string | undefined {
-  const text = single('tool', value);
+function toolOf(query: ListQuery): string | undefined {
+  const text = single(query, 'tool');
   if (text === '') throw invalidField('tool', 'This field may not be blank.');
   return text;
 }
 
-function statusOf(value: QueryValue): ExecutionStatus | undefined {
-  const text = single('status', value);
-  if (text === undefined) return undefined;
-  const status = executionStatuses.find((known) => known === text);
-  if (!status) throw invalidField('status', `"${clip(text)}" is not a valid choice.`);
-  return status;
-}
-
-function timeOf(name: string, value: QueryValue): Date | undefined {
-  const text = single(name, value);
+function timeOf(query: ListQuery, name: string): Date | undefined {
+  const text = single(query, name);
   if (text === undefined) return undefined;
   const time = new Date(timeSchema.safeParse(text).success ? text : Number.NaN);
   if (Number.isNaN(time.getTime())) {

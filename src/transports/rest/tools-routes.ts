@@ -1,6 +1,4 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { clip } from '../../clip.ts';
-import { invalidField } from '../../errors.ts';
 import { type ExpectedEtag, getTool, getToolToChange, toolNotFound } from '../../tools/access.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { createTool } from '../../tools/create-tool.ts';
@@ -8,11 +6,12 @@ import { deleteTool } from '../../tools/delete-tool.ts';
 import { exportTools } from '../../tools/formats/export-tools.ts';
 import { readFormat } from '../../tools/formats/format.ts';
 import { listTools } from '../../tools/list-tools.ts';
-import { definitionText, etagOf, type Tool, type ToolType, toolTypes } from '../../tools/tool.ts';
+import { definitionText, etagOf, type Tool, toolTypes } from '../../tools/tool.ts';
 import { updateTool } from '../../tools/update-tool.ts';
 import { parsePathUuid } from '../../uuid.ts';
 import { type User, userOf } from './guard.ts';
 import { readInput } from './json-body.ts';
+import { choiceOf, type ListQuery, limitOf, linkNextPage, single } from './list-query.ts';
 
 export const TOOLS_PATH = '/ms7/api/v1/tools/';
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -29,23 +28,18 @@ export function registerToolsRoutes(app: FastifyInstance, context: ToolsContext)
   };
   type IdRequest = FastifyRequest<ToolRoute>;
 
-  app.get<{ Querystring: Record<string, string | string[]> }>(TOOLS_PATH, async (request, reply) => {
+  app.get<{ Querystring: ListQuery }>(TOOLS_PATH, async (request, reply) => {
     const user = userOf(request);
     const { query } = request;
-    const asked = single('format', query.format);
+    const asked = single(query, 'format');
     const format = asked === undefined ? undefined : readFormat(asked);
     const { tools, nextCursor } = await listTools(context, user, {
-      limit: limitOf(query.limit),
-      cursor: single('cursor', query.cursor),
-      search: single('search', query.search),
-      toolType: toolTypeOf(query.tool_type),
+      limit: limitOf(query),
+      cursor: single(query, 'cursor'),
+      search: single(query, 'search'),
+      toolType: choiceOf(query, 'tool_type', toolTypes),
     });
-    if (nextCursor !== undefined) {
-      const next = new URLSearchParams();
-      for (const [key, value] of Object.entries(query)) if (typeof value === 'string') next.set(key, value);
-      next.set('cursor', nextCursor);
-      reply.header('Link', `<${TOOLS_PATH}?${next}>; rel="next"`);
-    }
+    linkNextPage(reply, TOOLS_PATH, query, nextCursor);
     if (format !== undefined) return exportTools(context, user.userId, tools, format);
     return reply.type(JSON_TYPE).send(`[${tools.map((tool) => toolText(tool, user)).join(',')}]`);
   });
@@ -135,23 +129,4 @@ function parseEtags(header: string | undefined, { weak }: { weak: boolean }): Ex
     if (!tag.startsWith('W/')) return [tag];
     return weak ? [tag.slice(2)] : [];
   });
-}
-
-function single(name: string, value: string | string[] | undefined): string | undefined {
-  if (Array.isArray(value)) throw invalidField(name, 'must be given once.');
-  return value;
-}
-
-function limitOf(value: string | string[] | undefined): number | undefined {
-  const text = single('limit', value);
-  if (text === undefined) return undefined;
-  return /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-}
-
-function toolTypeOf(value: string | string[] | undefined): ToolType | undefined {
-  const text = single('tool_type', value);
-  if (text === undefined) return undefined;
-  const toolType = toolTypes.find((known) => known === text);
-  if (!toolType) throw invalidField('tool_type', `"${clip(text)}" is not a valid choice.`);
-  return toolType;
 }
