@@ -105,7 +105,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   return app;
 }
 
-const ALLOWED_HEADERS = ['Authorization', 'If-Match', 'If-None-Match', 'X-Request-Id', 'X-Correlation-Id'];
+const ALLOWED_HEADERS = [
+  'Authorization',
+  'If-Match',
+  'If-None-Match',
+  'Traceparent',
+  'Tracestate',
+  'X-Request-Id',
+  'X-Correlation-Id',
+];
 const EXPOSED_HEADERS = ['ETag', 'Link', 'Location', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'];
 
 /** Puts on an answer what every answer has. */

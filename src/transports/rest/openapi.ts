@@ -193,7 +193,12 @@ export function createOpenApiDocument(version: string) {
           summary: 'Run tool calls in parallel',
           requestBody: body('ExecuteInput'),
           responses: {
-            200: answer('A result for each call, in order', 'ExecuteResults'),
+            200: {
+              description:
+                'A result for each call, in order; with `Accept: text/event-stream` each as it is done, as an event ' +
+                '`result` that has its `index` too, and an event `done` at the end.',
+              content: { ...content('ExecuteResults'), 'text/event-stream': { schema: { type: 'string' } } },
+            },
             ...refusals('400', '413', '415'),
           },
         },
