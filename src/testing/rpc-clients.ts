@@ -1,6 +1,14 @@
 import { join } from 'node:path';
-import { type DescMethodUnary, fromJson, type JsonValue as ProtoJson, toJson } from '@bufbuild/protobuf';
+import {
+  type DescMethod,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromJson,
+  type JsonValue as ProtoJson,
+  toJson,
+} from '@bufbuild/protobuf';
 import { Code, ConnectError, type Transport } from '@connectrpc/connect';
+import { createAsyncIterable } from '@connectrpc/connect/protocol';
 import { createConnectTransport, createGrpcWebTransport } from '@connectrpc/connect-web';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
@@ -28,9 +36,22 @@ export interface RpcOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a streaming RPC went on and ended. */
+export interface StreamAnswer extends Omit<RpcAnswer, 'body'> {
+  /** The messages that came, as `body` has the one of a unary RPC. */
+  readonly messages: readonly JsonObject[];
+}
+
+export interface StreamOptions extends RpcOptions {
+  /** Hears of each message when it comes. The next one is not read before its promise has resolved. */
+  readonly onMessage?: (message: JsonObject) => void | Promise<void>;
+}
+
 /** Calls the methods of ToolService with requests in protobuf's JSON mapping. Close it by scope: `using`. */
 export interface RpcClient extends Disposable {
   call(method: string, request: JsonObject, options?: RpcOptions): Promise<RpcAnswer>;
+  /** Calls a method that answers with a stream. */
+  stream(method: string, request: JsonObject, options?: StreamOptions): Promise<StreamAnswer>;
 }
 
 export interface Protocol {
@@ -71,38 +92,66 @@ function connectGrpc(url: string, protoFolder: string): RpcClient {
   });
   const methods = definition['tool.ToolService'] as ServiceDefinition;
   const client = new Client(new URL(url).host, credentials.createInsecure());
+  const argumentsFor = (name: string, request: JsonObject, { token, headers, timeoutMs }: RpcOptions) => {
+    const method = methods[name] as MethodDefinition<object, object>;
+    const metadata = new Metadata();
+    for (const [key, value] of Object.entries(allHeaders(token, headers))) metadata.set(key, value);
+    return [
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      toGrpc('', request) as object,
+      metadata,
+      timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
+    ] as const;
+  };
   return {
-    call(name, request, { token, headers, timeoutMs, signal } = {}) {
-      const method = methods[name] as MethodDefinition<object, object>;
-      const metadata = new Metadata();
-      for (const [key, value] of Object.entries(allHeaders(token, headers))) metadata.set(key, value);
+    call(name, request, options = {}) {
       return new Promise((resolve) => {
         const finish = (error: ServiceError | null, response?: object) => {
-          const received = { ...textOf(initial), ...(error ? textOf(error.metadata) : {}) };
-          resolve({
-            code: error ? (status[error.code] ?? String(error.code)) : 'OK',
-            message: error?.details ?? '',
-            body: response ? (fromGrpc('', response) as JsonObject) : {},
-            metadata: received,
-          });
+          const body = response ? (fromGrpc('', response) as JsonObject) : {};
+          resolve({ ...endOfGrpc(error, initial), body });
         };
         let initial = new Metadata();
-        const call = client.makeUnaryRequest(
-          method.path,
-          method.requestSerialize,
-          method.responseDeserialize,
-          toGrpc('', request) as object,
-          metadata,
-          timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
-          finish,
-        );
+        const call = client.makeUnaryRequest(...argumentsFor(name, request, options), finish);
         call.on('metadata', (received: Metadata) => {
           initial = received;
         });
-        signal?.addEventListener('abort', () => call.cancel(), { once: true });
+        options.signal?.addEventListener('abort', () => call.cancel(), { once: true });
+      });
+    },
+    stream(name, request, { onMessage, ...options } = {}) {
+      return new Promise((resolve, reject) => {
+        const messages: JsonObject[] = [];
+        let initial = new Metadata();
+        let failure: ServiceError | null = null;
+        const call = client.makeServerStreamRequest(...argumentsFor(name, request, options));
+        call.on('metadata', (received: Metadata) => {
+          initial = received;
+        });
+        call.on('data', (response: object) => {
+          const message = fromGrpc('', response) as JsonObject;
+          messages.push(message);
+          call.pause();
+          Promise.resolve(onMessage?.(message)).then(() => call.resume(), reject);
+        });
+        call.on('error', (error: ServiceError) => {
+          failure = error;
+        });
+        // Comes after the error, once all that had arrived before it is read.
+        call.on('end', () => resolve({ ...endOfGrpc(failure, initial), messages }));
+        options.signal?.addEventListener('abort', () => call.cancel(), { once: true });
       });
     },
     [Symbol.dispose]: () => client.close(),
+  };
+}
+
+function endOfGrpc(error: ServiceError | null, initial: Metadata): Omit<RpcAnswer, 'body'> {
+  return {
+    code: error ? (status[error.code] ?? String(error.code)) : 'OK',
+    message: error?.details ?? '',
+    metadata: { ...textOf(initial), ...(error ? textOf(error.metadata) : {}) },
   };
 }
 
@@ -182,7 +231,7 @@ function fromValue(value: Value): JsonValue {
 function overTransport(transport: Transport): RpcClient {
   return {
     async call(name, request, { token, headers, timeoutMs, signal } = {}) {
-      const method = methodOf(name);
+      const method = methodNamed(name) as DescMethodUnary;
       const message = fromJson(method.input, request as ProtoJson);
       try {
         const response = await transport.unary(
@@ -195,13 +244,38 @@ function overTransport(transport: Transport): RpcClient {
         const body = toJson(method.output, response.message, { alwaysEmitImplicit: true }) as JsonObject;
         return { code: 'OK', message: '', body, metadata: merged(response.header, response.trailer) };
       } catch (thrown) {
-        const error = ConnectError.from(thrown);
-        const code = toSnakeCase(Code[error.code]).slice(1).toUpperCase();
-        return { code, message: error.rawMessage, body: {}, metadata: merged(error.metadata) };
+        return { ...endOfConnect(thrown), body: {} };
+      }
+    },
+    async stream(name, request, { onMessage, ...options } = {}) {
+      const method = methodNamed(name) as DescMethodServerStreaming;
+      const messages: JsonObject[] = [];
+      try {
+        const response = await transport.stream(
+          method,
+          options.signal,
+          options.timeoutMs,
+          allHeaders(options.token, options.headers),
+          createAsyncIterable([fromJson(method.input, request as ProtoJson) as never]),
+        );
+        for await (const received of response.message) {
+          const message = toJson(method.output, received, { alwaysEmitImplicit: true }) as JsonObject;
+          messages.push(message);
+          await onMessage?.(message);
+        }
+        return { code: 'OK', message: '', messages, metadata: merged(response.header, response.trailer) };
+      } catch (thrown) {
+        return { ...endOfConnect(thrown), messages };
       }
     },
     [Symbol.dispose]: () => {},
   };
+}
+
+function endOfConnect(thrown: unknown): Omit<RpcAnswer, 'body'> {
+  const error = ConnectError.from(thrown);
+  const code = toSnakeCase(Code[error.code]).slice(1).toUpperCase();
+  return { code, message: error.rawMessage, metadata: merged(error.metadata) };
 }
 
 /** Connect as anybody speaks it who has no library for it. */
@@ -223,18 +297,82 @@ export function connectJson(url: string): RpcClient {
       if (response.ok) return { code: 'OK', message: '', body: withDefaults(name, body), metadata };
       return { code: String(body.code).toUpperCase(), message: String(body.message), body: {}, metadata };
     },
+    async stream(name, request, { token, headers, timeoutMs, signal, onMessage } = {}) {
+      const messages: JsonObject[] = [];
+      const response = await fetch(`${url}/tool.ToolService/${name}`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/connect+json',
+          ...(timeoutMs === undefined ? {} : { 'connect-timeout-ms': String(timeoutMs) }),
+          ...allHeaders(token, headers),
+        },
+        body: inEnvelope(JSON.stringify(request)),
+        ...(signal ? { signal } : {}),
+      });
+      for await (const { isLast, data } of envelopesOf(response)) {
+        if (isLast) {
+          const { error, metadata: trailers } = data as ConnectEnd;
+          return {
+            code: error ? error.code.toUpperCase() : 'OK',
+            message: error?.message ?? '',
+            messages,
+            metadata: { ...merged(response.headers), ...textsOf(trailers) },
+          };
+        }
+        const message = withDefaults(name, data);
+        messages.push(message);
+        await onMessage?.(message);
+      }
+      throw new Error(`the stream broke off after ${messages.length} messages`);
+    },
     [Symbol.dispose]: () => {},
   };
 }
 
+/** How a stream of Connect ends (Connect protocol, "Streaming RPCs"). */
+interface ConnectEnd {
+  readonly error?: { readonly code: string; readonly message?: string };
+  readonly metadata?: Readonly<Record<string, readonly string[]>>;
+}
+
+const END_OF_STREAM = 2;
+const ENVELOPE_HEAD = 5;
+
+/** A message of a stream: a byte of flags, the length, and the data. */
+function inEnvelope(text: string): Buffer {
+  const head = Buffer.alloc(ENVELOPE_HEAD);
+  head.writeUInt32BE(Buffer.byteLength(text), 1);
+  return Buffer.concat([head, Buffer.from(text)]);
+}
+
+async function* envelopesOf(response: Response): AsyncIterable<{ isLast: boolean; data: JsonObject }> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of response.body ?? []) {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length >= ENVELOPE_HEAD) {
+      const end = ENVELOPE_HEAD + bytes.readUInt32BE(1);
+      if (bytes.length < end) break;
+      const data = JSON.parse(bytes.toString('utf8', ENVELOPE_HEAD, end)) as JsonObject;
+      yield { isLast: bytes[0] === END_OF_STREAM, data };
+      bytes = bytes.subarray(end);
+    }
+  }
+}
+
+function textsOf(trailers: ConnectEnd['metadata'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(trailers).map(([key, values]) => [key, values.join(', ')]));
+}
+
 /** A response with the fields that JSON leaves out because they have their default value. */
 function withDefaults(name: string, body: JsonObject): JsonObject {
-  const { output } = methodOf(name);
+  const { output } = methodNamed(name);
   return toJson(output, fromJson(output, body as ProtoJson), { alwaysEmitImplicit: true }) as JsonObject;
 }
 
-function methodOf(name: string): DescMethodUnary {
-  return ToolService.methods.find((known) => known.name === name) as DescMethodUnary;
+function methodNamed(name: string): DescMethod {
+  const method = ToolService.methods.find((known) => known.name === name);
+  if (!method) throw new Error(`there is no method ${name}`);
+  return method;
 }
 
 function allHeaders(token: string | undefined, headers: RpcOptions['headers']): Record<string, string> {

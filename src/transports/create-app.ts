@@ -44,6 +44,9 @@ const SECURITY_HEADERS = {
   'Cache-Control': 'private, no-cache',
 };
 
+/** The status of a request whose client left before it had the answer, for the log and metrics. */
+const CLIENT_LEFT = 499;
+
 /** Health, metrics and documents, asked for all the time: they would drown the rest of the traces. */
 const UNTRACED = /^\/(?:healthz|readyz|metrics|openapi\.json|docs|grpc\.(?:health|reflection)\.)/;
 
@@ -65,21 +68,14 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => sendError(error, request, describe(request, reply)),
   });
 
-  app.decorateRequest('span', null);
-  app.addHook('onRequest', (request, reply, done) => {
-    flights.board(request.raw, reply.raw);
-    describe(request, reply);
-    trace(options.tracer, request, reply);
-    if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
-    done();
-  });
-  app.addHook('onResponse', (request, reply, done) => {
+  /** Logs and counts a request that is over. */
+  const conclude = (request: FastifyRequest, reply: FastifyReply, status: number) => {
     const { method } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
     const line = {
       method,
       path: request.url.split('?', 1)[0],
-      status: reply.statusCode,
+      status,
       durationMs,
       ...(request.callingUser ? { userId: request.callingUser.userId } : {}),
       ...(request.rpc ? { rpc: request.rpc.method, code: request.rpc.code } : {}),
@@ -87,8 +83,23 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     request.log.info(line, 'request');
     if (!request.rpc) {
       const route = request.routeOptions.url ?? 'unmatched';
-      metrics.request({ method, route, status: reply.statusCode }, durationMs / 1000);
+      metrics.request({ method, route, status }, durationMs / 1000);
     }
+  };
+  app.decorateRequest('span', null);
+  app.addHook('onRequest', (request, reply, done) => {
+    flights.board(request.raw, reply.raw);
+    describe(request, reply);
+    trace(options.tracer, request, reply);
+    // Fastify does not hear of a client of HTTP/1.1 that leaves before its answer has ended.
+    reply.raw.once('close', () => {
+      if (reply.raw.writableFinished === false) conclude(request, reply, CLIENT_LEFT);
+    });
+    if (options.isDraining() && request.raw.httpVersionMajor === 1) reply.header('Connection', 'close');
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    conclude(request, reply, reply.statusCode);
     done();
   });
 

@@ -22,10 +22,13 @@ export function createHttp1Connection(socket: Socket) {
 
   // A client that has gone and one that has only ended its side look alike: both send a FIN. The kernel of one that
   // has gone answers bytes with a reset, which the next bytes meet, and so its call is cancelled. The other skips
-  // interim answers (RFC 9110, section 15.2).
+  // interim answers (RFC 9110, section 15.2). Nothing may be put into an answer that has begun and is not all there yet,
+  // a stream: who ends its side of that is taken for gone, or the stream's calls would run on for nobody.
   const testHalfOpen = () => {
     const [first] = open;
-    if (first && !first.headersSent && first.req.httpVersion === '1.1') first.writeProcessing();
+    if (!first) return;
+    if (first.headersSent && !first.writableEnded) socket.destroy();
+    else if (!first.headersSent && first.req.httpVersion === '1.1') first.writeProcessing();
   };
   socket.once('end', () => {
     const timer = setInterval(testHalfOpen, HALF_OPEN_TEST_MS);

@@ -17,7 +17,12 @@ export function createExecuteRpcs(context: ExecutionContext) {
 
     async *executeTools(request, handler) {
       const { caller, calls, scope } = readRequest(request, handler);
-      for await (const result of await streamCalls(context, caller, calls, scope)) yield toMessage(result);
+      for await (const result of await streamCalls(context, caller, calls, scope)) {
+        // What ended because nobody waits for it any more is no result; the status says why the stream ends.
+        handler.signal.throwIfAborted();
+        yield toMessage(result);
+      }
+      handler.signal.throwIfAborted();
     },
   } satisfies Pick<ServiceImpl<typeof ToolService>, 'executeMultipleTools' | 'executeTools'>;
 }

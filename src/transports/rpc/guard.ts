@@ -40,7 +40,10 @@ const OLD_RPCS: ReadonlySet<string> = new Set([
  * Also answers for messages that Connect cannot read, of which it tells no interceptor, and for which it blames itself.
  */
 export function guard(context: GuardContext, handler: UniversalHandler): UniversalHandler {
-  const answer: UniversalHandlerFn = async (request) => withPlainMessage(await handler(request));
+  const answer: UniversalHandlerFn = async (request) => {
+    const response = await handler(request);
+    return { ...response, body: thenPlainMessage(response) };
+  };
   const method = `${handler.service.typeName}/${handler.method.name}`;
   const guarded = handler.service.typeName === ToolService.typeName;
 
@@ -104,22 +107,22 @@ async function* failing(error: ConnectError): AsyncIterable<Uint8Array> {
 }
 
 /**
- * Spells an error's words as gRPC asks for: percent-encoded only where they are not printable ASCII. Connect encodes
- * more, which grpc-js does not decode again.
+ * The body of a response, after which an error's words are spelt in the trailer as gRPC asks for: percent-encoded only
+ * where they are not printable ASCII. Connect encodes more, which grpc-js does not decode again.
  */
-function withPlainMessage(response: UniversalServerResponse): UniversalServerResponse {
-  const message = response.trailer?.get('grpc-message');
-  if (message) {
-    const plain = decodeURIComponent(message).replace(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent);
-    response.trailer?.set('grpc-message', plain);
-  }
-  return response;
+async function* thenPlainMessage({ body, trailer }: UniversalServerResponse): AsyncIterable<Uint8Array> {
+  yield* body ?? [];
+  const message = trailer?.get('grpc-message');
+  if (!message) return;
+  const plain = decodeURIComponent(message).replace(/[^\x20-\x24\x26-\x7e]+/g, encodeURIComponent);
+  trailer?.set('grpc-message', plain);
 }
 
 /** The status of an answer without a message, in any of the protocols. */
-function codeOf({ status, trailer }: UniversalServerResponse, body: Buffer): Code {
+function codeOf({ trailer }: UniversalServerResponse, body: Buffer): Code {
   const text = body.toString();
-  if (status !== 200) return codeNamed(/"code":"(\w+)"/.exec(text)?.[1] ?? '');
+  const [, name] = /"code":"(\w+)"/.exec(text) ?? [];
+  if (name !== undefined) return codeNamed(name);
   return Number(trailer?.get('grpc-status') ?? /^grpc-status: (\d+)/m.exec(text)?.[1] ?? Code.Unknown);
 }
 

@@ -15,11 +15,16 @@ export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
   return (next) => async (request) => {
     const start = performance.now();
     const httpRequest = request.contextValues.get(httpRequestKey);
+    // The guard has refused it, and has counted and noted that.
+    if (httpRequest?.rpc) return next(request);
     const method = `${request.service.typeName}/${request.method.name}`;
-    const note = (code: string) => {
-      if (httpRequest) httpRequest.rpc = { method, code };
+    const note = (code: string | null) => {
+      if (httpRequest) httpRequest.rpc = code === null ? null : { method, code };
     };
+    let isOver = false;
     const finish = (code: string) => {
+      if (isOver) return;
+      isOver = true;
       note(code);
       metrics.rpc({ method, code }, (performance.now() - start) / 1000);
     };
@@ -30,18 +35,26 @@ export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
       finish(codeName(error.code));
       return error;
     };
+    let isUnread = false;
+    const onUnread = () => {
+      isUnread = true;
+    };
+    // What stands in the log when the client leaves before the end.
+    note('canceled');
     try {
       const response = await next(
-        request.stream ? { ...request, message: readable(request.message) } : request,
+        request.stream ? { ...request, message: readable(request.message, onUnread) } : request,
       );
       if (!response.stream) {
-        finish('ok');
+        finish(hasLeft(request.signal) ? 'canceled' : 'ok');
         return response;
       }
-      note('ok');
-      return { ...response, message: watched(response.message, finish, fail) };
+      return { ...response, message: watched(response.message, request.signal, finish, fail) };
     } catch (thrown) {
-      throw fail(thrown);
+      if (!isUnread) throw fail(thrown);
+      // As with other RPCs, the guard answers for a message that cannot be read.
+      note(null);
+      throw thrown;
     }
   };
 }
@@ -49,27 +62,38 @@ export function observe(metrics: Pick<Metrics, 'rpc'>): Interceptor {
 /** The messages of an answer that is a stream, which ends with the last of them, or when nobody reads on. */
 async function* watched<T>(
   messages: AsyncIterable<T>,
+  signal: AbortSignal,
   finish: (code: string) => void,
   fail: (thrown: unknown) => ConnectError,
 ): AsyncIterable<T> {
-  let isOver = false;
+  // A client that leaves while it has yet to read is not always told to the writer, which then waits for ever.
+  signal.addEventListener('abort', () => finish(codeName(endedBy(signal).code)), { once: true });
   try {
     yield* messages;
-    isOver = true;
     finish('ok');
   } catch (thrown) {
-    isOver = true;
-    throw fail(thrown);
+    throw fail(signal.aborted ? endedBy(signal) : thrown);
   } finally {
-    if (!isOver) finish('canceled');
+    finish('canceled');
   }
 }
 
+/** Why a stream ended early: its deadline, or a client that left, however its connection tells. */
+function endedBy({ reason }: AbortSignal): ConnectError {
+  if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded) return reason;
+  return new ConnectError('the call was canceled', Code.Canceled);
+}
+
+function hasLeft(signal: AbortSignal): boolean {
+  return signal.aborted && endedBy(signal).code === Code.Canceled;
+}
+
 /** A stream's messages, in which one that cannot be read is the caller's fault, as `guard` has it for other RPCs. */
-async function* readable<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+async function* readable<T>(messages: AsyncIterable<T>, onUnread: () => void): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (error) {
+    onUnread();
     throw error instanceof ConnectError && error.code === Code.Internal ? unreadable() : error;
   }
 }
