@@ -21,8 +21,14 @@ export interface Database {
   /**
    * Runs `work` in one transaction that may write: commits when it resolves, rolls back when it throws. Never wait in
    * it for anything but the database.
+   *
+   * @throws ServiceError `unavailable` when the database takes no change within 5 s of the asking; the signal's reason
+   * when it aborts before `work` begins. What has begun goes on to its end.
    */
-  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  transaction<T>(
+    work: (transaction: Transaction) => Promise<T>,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<T>;
   /**
    * Makes a query ready to run many times, with the values of its placeholders. On PostgreSQL the name is the
    * statement's. Columns are texts and whole numbers, so that nothing need be decoded.

@@ -16,20 +16,47 @@ export interface Backlog {
   take(): ExecutionRow[];
   /** Puts back what was taken last. */
   putBack(rows: readonly ExecutionRow[]): void;
-  /** Drops the oldest of more than may wait: 20,000 rows, or payloads of 32 Mi characters. @returns how many. */
+  /**
+   * Drops what is more than may wait: 20,000 rows, or payloads of 32 Mi characters. It is the newest rows of the user who
+   * has most of them waiting, so that nobody's calls can push those of others, or earlier ones of their own, out of the
+   * history.
+   *
+   * @returns how many.
+   */
   trim(): number;
   clear(): void;
 }
 
+/** What waits: of all users, or of one. */
+interface Size {
+  rows: number;
+  characters: number;
+}
+
 export function createBacklog(): Backlog {
   let rows: ExecutionRow[] = [];
-  let characters = 0;
+  const total: Size = { rows: 0, characters: 0 };
+  const users = new Map<string, Size>();
 
-  function removeOldest(count: number): ExecutionRow[] {
-    if (count === 0) return [];
-    const oldest = rows.splice(0, count);
-    for (const row of oldest) characters -= weightOf(row);
-    return oldest;
+  function count(row: ExecutionRow, sign: 1 | -1): void {
+    const own = users.get(row.userId) ?? { rows: 0, characters: 0 };
+    for (const size of [total, own]) {
+      size.rows += sign;
+      size.characters += sign * weightOf(row);
+    }
+    if (own.rows > 0) users.set(row.userId, own);
+    else users.delete(row.userId);
+  }
+
+  /** Drops a row of the user who has most of something: the newest, or where it is about payloads the newest with one. */
+  function dropOf(what: keyof Size): void {
+    let [heaviest, most] = ['', 0];
+    // Of equals, whoever came last.
+    for (const [user, size] of users) if (size[what] >= most) [heaviest, most] = [user, size[what]];
+    const index = rows.findLastIndex(
+      (row) => row.userId === heaviest && (what === 'rows' || weightOf(row) > 0),
+    );
+    for (const row of rows.splice(index, 1)) count(row, -1);
   }
 
   return {
@@ -38,36 +65,39 @@ export function createBacklog(): Backlog {
     },
     push(row) {
       rows.push(row);
-      characters += weightOf(row);
+      count(row, 1);
     },
     take() {
-      let count = 0;
+      let taken = 0;
       let weight = 0;
       for (const row of rows) {
-        if (count === CHUNK_ROWS || weight >= CHUNK_CHARACTERS) break;
+        if (taken === CHUNK_ROWS || weight >= CHUNK_CHARACTERS) break;
         weight += weightOf(row);
-        count++;
+        taken++;
       }
-      return removeOldest(count);
+      const oldest = rows.splice(0, taken);
+      for (const row of oldest) count(row, -1);
+      return oldest;
     },
     putBack(chunk) {
       rows = [...chunk, ...rows];
-      for (const row of chunk) characters += weightOf(row);
+      for (const row of chunk) count(row, 1);
     },
     trim() {
-      let count = 0;
-      for (let left = characters; rows.length - count > MAX_ROWS || left > MAX_CHARACTERS; count++) {
-        left -= weightOf(rows[count]);
-      }
-      return removeOldest(count).length;
+      const before = rows.length;
+      while (total.rows > MAX_ROWS) dropOf('rows');
+      while (total.characters > MAX_CHARACTERS) dropOf('characters');
+      return before - rows.length;
     },
     clear() {
       rows = [];
-      characters = 0;
+      users.clear();
+      total.rows = 0;
+      total.characters = 0;
     },
   };
 }
 
-function weightOf(row: ExecutionRow | undefined): number {
-  return (row?.arguments?.length ?? 0) + (row?.output?.length ?? 0);
+function weightOf({ arguments: input, output }: ExecutionRow): number {
+  return (input?.length ?? 0) + (output?.length ?? 0);
 }

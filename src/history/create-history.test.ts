@@ -156,7 +156,7 @@ describe('the history', () => {
     expect(await storedRows(database)).toHaveLength(1);
   });
 
-  it('drops the oldest of more than 20,000 rows, counts them, and logs it once', async () => {
+  it('drops the newest of more than 20,000 rows, counts them, and logs it once', async () => {
     await using database = openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 3_600_000 });
@@ -164,12 +164,59 @@ describe('the history', () => {
     for (let index = 0; index < 20_500; index++) history.record(record({ callId: String(index) }));
     await history.flush();
     expect(history.dropped()).toBe(500);
-    const overflows = history.faults.filter((fault) => String(fault).includes('the oldest leave no row'));
+    const overflows = history.faults.filter((fault) => String(fault).includes('some leave no row'));
     expect(overflows).toHaveLength(1);
     flaky.state.fault = undefined;
     await history.flush();
     const ids = await callIds(database);
-    expect([ids.length, ids[0], ids.at(-1)]).toEqual([20_000, '500', '20499']);
+    expect([ids.length, ids[0], ids.at(-1)]).toEqual([20_000, '0', '19999']);
+  });
+
+  it("drops rows of whoever has most: nobody's flood washes out those of others, nor earlier ones", async () => {
+    await using database = openTestDatabase();
+    const flaky = unsteady(database);
+    await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 3_600_000 });
+    flaky.state.fault = away();
+    history.record(record({ userId: 'greedy', callId: 'evil' }));
+    history.record(record({ userId: 'ann', callId: 'before' }));
+    for (let index = 0; index < 24_000; index++) {
+      history.record(record({ userId: 'greedy', callId: 'flood' }));
+      if (index === 22_000) history.record(record({ userId: 'ann', callId: 'during' }));
+    }
+    for (let index = 0; index < 100; index++) history.record(record({ userId: 'bob', callId: 'after' }));
+    await history.flush();
+    flaky.state.fault = undefined;
+    await history.flush();
+    const rows = await storedRows(database);
+    expect(rows).toHaveLength(20_000);
+    const of = (callId: string) => rows.filter((row) => row.callId === callId).length;
+    expect([of('evil'), of('before'), of('during'), of('after')]).toEqual([1, 1, 1, 100]);
+    expect(history.dropped()).toBe(24_103 - 20_000);
+  });
+
+  it('logs a flood once, though the database takes what it can', async () => {
+    await using database = openTestDatabase();
+    await using history = testHistory(database, {}, { closeMs: 1 });
+    for (let index = 0; index < 20_000; index++) history.record(record());
+    for (let turn = 0; turn < 5; turn++) {
+      for (let index = 0; index < 1000; index++) history.record(record());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(history.dropped()).toBeGreaterThan(1000);
+    expect(history.faults).toHaveLength(1);
+  });
+
+  it('drops large payloads, not small ones, where they are too many', async () => {
+    await using database = openTestDatabase();
+    const flaky = unsteady(database);
+    await using history = testHistory(flaky, { payloads: true }, { firstPauseMs: 3_600_000, closeMs: 1 });
+    flaky.state.fault = away();
+    const output = 'x'.repeat(64 * 1024);
+    for (let index = 0; index < 700; index++) history.record(record({ userId: 'many', output: '1' }));
+    for (let index = 0; index < 600; index++) history.record(record({ userId: 'large', output }));
+    const { length } = JSON.stringify(record().arguments);
+    const left = 32 * 1024 * 1024 - 700 * (1 + length);
+    expect(history.dropped()).toBe(600 - Math.floor(left / (output.length + length)));
   });
 
   it('bounds the payloads that wait', async () => {

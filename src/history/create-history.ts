@@ -12,7 +12,7 @@ export interface History {
   record(execution: ExecutionRecord): void;
   /** Writes what was recorded so far, while the database answers; what it does not take is tried again later. */
   flush(): Promise<void>;
-  /** How many calls left no row, because the database was away for long or the service stopped meanwhile. */
+  /** How many calls left no row: too many came at once or while the database was away, or the service stopped. */
   readonly dropped: number;
   /** Writes what there is, for a bounded time, and lets go of the rest. Idempotent. */
   close(): Promise<void>;

@@ -51,6 +51,7 @@ export function createRowWriter(
   /** Until the next attempt; 0 while the database answers. */
   let pauseMs = 0;
   let dropped = 0;
+  /** Since nothing waited last: a flood is told of once. */
   let hasOverflowed = false;
   let isClosed = false;
 
@@ -81,7 +82,6 @@ export function createRowWriter(
       try {
         await writeChunk(chunk);
         pauseMs = 0;
-        hasOverflowed = false;
       } catch (error) {
         if (isClosed) {
           dropped += chunk.length;
@@ -99,6 +99,7 @@ export function createRowWriter(
         }
       }
     }
+    if (waiting.length === 0) hasOverflowed = false;
   }
 
   async function writeChunk(chunk: readonly ExecutionRow[]): Promise<void> {
@@ -117,7 +118,7 @@ export function createRowWriter(
     dropped += tooMany;
     if (tooMany === 0 || hasOverflowed) return;
     hasOverflowed = true;
-    logFault(new Error('too many executions wait for the database: the oldest leave no row in the history'));
+    logFault(new Error('too many executions wait for the database: some leave no row in the history'));
   }
 
   return {

@@ -21,3 +21,9 @@ function load(): typeof BetterSqlite {
   }
   return require('better-sqlite3') as typeof BetterSqlite;
 }
+
+/** SQLite's code of an error, or of what drizzle wrapped. */
+export function codeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Sqlite.SqliteError ? cause.code : '';
+}

@@ -1,7 +1,13 @@
+import { getEventListeners } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestDatabase } from '../../testing/test-database.ts';
 import type { Database } from '../database.ts';
+import { Sqlite } from './driver.ts';
+import { openSqlite } from './open.ts';
 
 const event = (id: string) => ({ id, type: 'tool.deleted', subject: 'tool', payload: '{}', createdAt: 1 });
 
@@ -89,4 +95,94 @@ describe('openSqlite', () => {
     await database.close();
     await expect(database.check()).rejects.toThrow();
   });
+});
+
+describe("a transaction, while another process holds the database's lock", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tool-service-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A database that another has locked until `unlock`. */
+  const openLocked = (options: { busyLimitMs?: number } = {}) => {
+    const file = join(folder, 'tools.db');
+    const database = openSqlite(file, options);
+    const other = new Sqlite(file);
+    other.exec('begin immediate');
+    return {
+      ...database,
+      unlock: () => other.close(),
+      async [Symbol.asyncDispose]() {
+        other.close();
+        await database.close();
+      },
+    };
+  };
+  const add = (database: Database, id: string, signal?: AbortSignal) =>
+    database.transaction(
+      async (transaction) => {
+        await transaction.insert(database.tables.outbox).values(event(id));
+      },
+      { signal },
+    );
+
+  it('fails when its time is up, counted from the asking, however many wait before it', async () => {
+    await using database = openLocked({ busyLimitMs: 150 });
+    const start = performance.now();
+    const waiting = Array.from({ length: 50 }, (_, index) => add(database, String(index)));
+    for (const result of await Promise.allSettled(waiting)) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    }
+    expect(performance.now() - start).toBeLessThan(1000);
+    database.unlock();
+    await add(database, 'a');
+    expect(await ids(database)).toEqual(['a']);
+  });
+
+  it('begins once the lock is given up, each in its turn', async () => {
+    await using database = openLocked();
+    const waiting = ['a', 'b', 'c'].map((id) => add(database, id));
+    await add(database, 'gone', AbortSignal.timeout(40)).catch(() => {});
+    database.unlock();
+    await Promise.all(waiting);
+    expect(await ids(database)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('is given up when its signal aborts, at the head of the queue and in it', async () => {
+    await using database = openLocked();
+    const leaving = new AbortController();
+    const all = [
+      add(database, 'head', leaving.signal),
+      add(database, 'stays'),
+      add(database, 'queued', leaving.signal),
+    ];
+    const settled = Promise.allSettled([all[0], all[2]]);
+    await database.check();
+    leaving.abort('gone');
+    const gone = { status: 'rejected', reason: 'gone' };
+    expect(await settled).toEqual([gone, gone]);
+    await expect(add(database, 'late', leaving.signal)).rejects.toBe('gone');
+    database.unlock();
+    await all[1];
+    expect(await ids(database)).toEqual(['stays']);
+    expect(getEventListeners(leaving.signal, 'abort')).toEqual([]);
+  });
+});
+
+it('a transaction goes on to its end once it has begun, whoever leaves', async () => {
+  await using database = openTestDatabase();
+  const leaving = new AbortController();
+  const result = database.transaction(
+    async (transaction) => {
+      leaving.abort('gone');
+      await transaction.insert(database.tables.outbox).values(event('a'));
+      return 'done';
+    },
+    { signal: leaving.signal },
+  );
+  expect(await result).toBe('done');
+  expect(await ids(database)).toEqual(['a']);
 });

@@ -1,25 +1,25 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { is, Param, Placeholder, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { ServiceError } from '../../errors.ts';
 import { packageRoot } from '../../package-root.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
-import { type Connection, Sqlite } from './driver.ts';
+import { createBegin } from './begin.ts';
+import { type Connection, codeOf, Sqlite } from './driver.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
 /** How long a statement holds the event loop while another process writes, in milliseconds, once the database is open. */
 const BUSY_TIMEOUT_MS = 20;
 
-/** How long a transaction waits for another process's before it fails, and how long it sleeps in between. */
+/** After what time a transaction that waits for another process's fails, counted from when it was asked for. */
 const BUSY_LIMIT_MS = 5000;
-const BUSY_SLEEP_MS = 10;
 
-/** How often a migration is tried again: another process may be at the same one. */
+/** How often a migration is tried again, and after what pause: another process may be at the same one. */
 const MIGRATION_ATTEMPTS = 100;
+const MIGRATION_PAUSE_MS = 10;
 
 /** The database cannot take a change now; nothing is wrong with the change. */
 const UNAVAILABLE = /^SQLITE_(?:BUSY|FULL|IOERR|READONLY|CANTOPEN)/;
@@ -31,7 +31,7 @@ const UNAVAILABLE = /^SQLITE_(?:BUSY|FULL|IOERR|READONLY|CANTOPEN)/;
  * takes no asynchronous transaction, so BEGIN and COMMIT are said here. `synchronous=FULL`: what was acknowledged
  * survives the power going off.
  */
-export function openSqlite(file: string): Database {
+export function openSqlite(file: string, { busyLimitMs = BUSY_LIMIT_MS } = {}): Database {
   mkdirSync(dirname(file), { recursive: true });
   const writer = connect(file);
   migrateOnce(writer);
@@ -39,6 +39,7 @@ export function openSqlite(file: string): Database {
   reader.pragma('query_only = on');
   for (const connection of [reader, writer]) connection.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
   const mutex = createMutex();
+  const begin = createBegin(writer, busyLimitMs);
   // The one cast between the engines: stores use only what both have, and await it.
   const transactionHandle = drizzle(writer) as unknown as Transaction;
   const alive = reader.prepare('select count(*) from tools where id is null');
@@ -47,10 +48,11 @@ export function openSqlite(file: string): Database {
     dialect: 'sqlite',
     tables: schema as unknown as Tables,
     read: drizzle(reader) as unknown as Handle,
-    transaction: (work) =>
-      mutex.run(async () => {
+    transaction: (work, { signal } = {}) => {
+      const askedAt = performance.now();
+      return mutex.run(async () => {
         try {
-          await begin(writer);
+          await begin(askedAt, signal);
           const result = await work(transactionHandle);
           writer.exec('commit');
           return result;
@@ -61,7 +63,8 @@ export function openSqlite(file: string): Database {
             cause: error,
           });
         }
-      }),
+      }, signal);
+    },
     prepare: (handle, _name, query) => prepareRaw(handle === transactionHandle ? writer : reader, query),
     prepareInsert: (_transaction, _name, query) => {
       const { sql: text, params } = query.toSQL();
@@ -84,20 +87,6 @@ export function openSqlite(file: string): Database {
   };
 }
 
-/** Begins a transaction that may write. Waits for another process's without holding the event loop. */
-async function begin(connection: Connection): Promise<void> {
-  for (const start = performance.now(); ; ) {
-    try {
-      connection.exec('begin immediate');
-      return;
-    } catch (error) {
-      const busy = codeOf(error).startsWith('SQLITE_BUSY');
-      if (!busy || performance.now() - start > BUSY_LIMIT_MS) throw error;
-    }
-    await sleep(BUSY_SLEEP_MS);
-  }
-}
-
 /**
  * Brings a database to the current schema. Drizzle looks at what is applied before it takes any lock, so processes that
  * start together get into each other's way: whoever does tries again, and finds the work done.
@@ -111,15 +100,9 @@ function migrateOnce(connection: Connection): void {
       if (connection.inTransaction) connection.exec('rollback');
       if (attempt === MIGRATION_ATTEMPTS) throw error;
       // Before anything is served: nobody waits for the event loop yet.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_SLEEP_MS);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MIGRATION_PAUSE_MS);
     }
   }
-}
-
-/** SQLite's code of an error, or of what drizzle wrapped. */
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Sqlite.SqliteError ? cause.code : '';
 }
 
 /**

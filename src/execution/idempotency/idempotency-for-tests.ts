@@ -12,7 +12,13 @@ export const testEncryption = () => createEncryption([Buffer.alloc(32, 7)]);
 /** What one process has. `faults` holds what was logged; close it by scope. */
 export function testIdempotency(
   database: Database,
-  { leaseMs, renewMs, closeMs, ...overrides }: Partial<IdempotencyContext & Record<TimingName, number>> = {},
+  {
+    leaseMs,
+    renewMs,
+    closeMs,
+    storeMs,
+    ...overrides
+  }: Partial<IdempotencyContext & Record<TimingName, number>> = {},
 ) {
   const faults: unknown[] = [];
   const context = {
@@ -22,13 +28,13 @@ export function testIdempotency(
     logFault: (error: unknown) => faults.push(error),
     ...overrides,
   };
-  const timing = { leaseMs, renewMs, closeMs };
+  const timing = { leaseMs, renewMs, closeMs, storeMs };
   const given = Object.fromEntries(Object.entries(timing).filter(([, value]) => value !== undefined));
   const idempotency = createIdempotency(context, given);
   return { ...idempotency, faults, [Symbol.asyncDispose]: idempotency.close };
 }
 
-type TimingName = 'leaseMs' | 'renewMs' | 'closeMs';
+type TimingName = 'leaseMs' | 'renewMs' | 'closeMs' | 'storeMs';
 
 /** A call with a key; what is not given is the same for all. */
 export function keyedCall(overrides: Partial<KeyedCall> = {}): KeyedCall {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Sqlite } from '../../db/sqlite/driver.ts';
 import { openSqlite } from '../../db/sqlite/open.ts';
 import { openTestDatabase } from '../../testing/test-database.ts';
 import { CallError } from '../call.ts';
@@ -138,6 +139,93 @@ describe('an idempotency key of several processes', () => {
       code: 'idempotency_conflict',
     });
     expect(readFileSync(runs, 'utf8')).toBe('ran\n');
+  });
+});
+
+describe("an idempotency key, while another process holds the database's lock", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tool-service-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const openLockable = (options?: Parameters<typeof testIdempotency>[1]) => {
+    const file = join(folder, 'tools.db');
+    const database = openSqlite(file);
+    const idempotency = testIdempotency(database, options);
+    const other = new Sqlite(file);
+    return {
+      ...idempotency,
+      database,
+      lock: () => other.exec('begin immediate'),
+      unlock: () => other.exec('rollback'),
+      async [Symbol.asyncDispose]() {
+        other.close();
+        await idempotency.close();
+        await database.close();
+      },
+    };
+  };
+
+  it('holds up no call for longer than its time, however many wait: none runs, and no key stays', async () => {
+    await using process = openLockable();
+    process.lock();
+    const start = performance.now();
+    const calls = Array.from({ length: 8 }, (_, index) =>
+      process.runOnce(keyedCall({ key: `key-${index % 6}` }), AbortSignal.timeout(60), notRun),
+    );
+    for (const result of await Promise.allSettled(calls)) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { name: 'TimeoutError' } });
+    }
+    expect(performance.now() - start).toBeLessThan(1000);
+    process.unlock();
+    expect(await process.runOnce(keyedCall(), never, async () => success('1'))).toMatchObject(success('1'));
+    expect(await storedKeys(process.database)).toHaveLength(1);
+    expect(process.faults).toEqual([]);
+  });
+
+  it.each([
+    ['its deadline comes', () => AbortSignal.timeout(50), {}],
+    ['it takes long', () => never, { storeMs: 20 }],
+  ])('gives an outcome that cannot be stored when %s, and stores it later', async (_, signal, options) => {
+    await using process = openLockable(options);
+    const start = performance.now();
+    const first = process.runOnce(keyedCall(), signal(), async () => {
+      process.lock();
+      return success('1');
+    });
+    expect(await first).toEqual({ ...success('1'), replayed: false });
+    expect(performance.now() - start).toBeLessThan(900);
+    // The same call need not wait for the database either; one with other arguments conflicts.
+    expect(await process.runOnce(keyedCall(), never, notRun)).toEqual({ ...success('1'), replayed: true });
+    await expect(process.runOnce(keyedCall({ argumentsHash: 'b' }), never, notRun)).rejects.toMatchObject({
+      code: 'idempotency_conflict',
+    });
+    // A crash now leaves a run that was cut off.
+    expect(await storedKeys(process.database)).toMatchObject([{ result: null }]);
+    const closing = process.close();
+    process.unlock();
+    await closing;
+    expect(await storedKeys(process.database)).toMatchObject([{ result: expect.any(String) }]);
+    expect(process.faults).toEqual([]);
+  });
+
+  it('is given back late after an error that cannot have run, and whoever waits for it runs then', async () => {
+    await using process = openLockable();
+    const error = new CallError('unreachable', 'No connection.', { mayHaveRun: false });
+    const first = process.runOnce(keyedCall(), AbortSignal.timeout(30), async () => {
+      process.lock();
+      throw error;
+    });
+    const [leaves, stays] = [AbortSignal.timeout(30), never].map((signal) =>
+      process.runOnce(keyedCall(), signal, async () => success('2')),
+    );
+    await expect(first).rejects.toBe(error);
+    await expect(leaves).rejects.toMatchObject({ name: 'TimeoutError' });
+    process.unlock();
+    expect(await stays).toEqual({ ...success('2'), replayed: false });
   });
 });
 

@@ -36,7 +36,29 @@ describe('a call with an idempotency key', () => {
       ...success('"done"'),
       replayed: true,
     });
-    expect(getEventListeners(never, 'abort')).toEqual([]);
+    // What stays of a signal is the one listener that all share.
+    expect(getEventListeners(never, 'abort').length).toBeLessThan(2);
+  });
+
+  it('keeps outputs up to 1 MiB; of a larger one, which the first caller gets whole, that it ran', async () => {
+    await using database = openTestDatabase();
+    await using idempotency = testIdempotency(database);
+    const limit = 1024 * 1024;
+    const outputs = { fits: 'x'.repeat(limit), large: 'ü'.repeat(limit / 2 + 1) };
+    for (const [key, output] of Object.entries(outputs)) {
+      const first = await idempotency.runOnce(keyedCall({ key }), never, async () => success(output));
+      expect(first.output === output && !first.replayed).toBe(true);
+    }
+    const fits = await idempotency.runOnce(keyedCall({ key: 'fits' }), never, notRun);
+    expect(fits.output === outputs.fits && fits.replayed).toBe(true);
+    expect(await idempotency.runOnce(keyedCall({ key: 'large' }), never, notRun)).toEqual({
+      status: 'error',
+      errorCode: 'outcome_unknown',
+      output: expect.stringMatching(/has executed.*too large to keep/),
+      replayed: true,
+    });
+    const large = (await storedKeys(database)).find(({ key }) => key === 'large');
+    expect(large?.result?.length).toBeLessThan(1000);
   });
 
   it('is stored before it runs', async () => {
@@ -173,6 +195,7 @@ describe('a call with an idempotency key', () => {
     });
     await expect(idempotency.runOnce(keyedCall(), AbortSignal.abort('early'), notRun)).rejects.toBe('early');
     await expect(idempotency.runOnce(keyedCall(), leaving.signal, notRun)).rejects.toBe('gone');
+    await idempotency.close();
     expect(await storedKeys(database)).toEqual([]);
   });
 

@@ -6,7 +6,8 @@ import { CallError, type CallOutcome } from '../call.ts';
 import { type Claim, claimKey, findRun, renewLeases, type StoredRun } from './idempotency-store.ts';
 import { createLeases } from './leases.ts';
 import { startPurge } from './purge-keys.ts';
-import { type Ending, runClaimed } from './run-claimed.ts';
+import { type Ending, runClaimed, storeEnding } from './run-claimed.ts';
+import { settledWithin } from './settled-within.ts';
 import { CUT_OFF, conflict, openOutcome, UNREADABLE } from './stored-outcome.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -30,11 +31,15 @@ export interface Idempotency {
    * its code and words. After an error that cannot have run, the key is free again, and one that waits becomes the
    * first. A run that was cut off is never run again: callers get the error `outcome_unknown`.
    *
+   * The outcome is stored before it is given, unless the database takes longer than a second or the signal aborts: then
+   * it is given and stored behind the caller's back. Were the process to end meanwhile, the run is one that was cut off.
+   *
    * @throws CallError `idempotency_conflict` when the key was used with other arguments, `internal` when the key could
-   * not be looked up or stored; the signal's reason when it aborts while another's run is waited for.
+   * not be looked up or stored; the signal's reason when it aborts before `run` begins, or while another's run is
+   * waited for.
    */
   runOnce(call: KeyedCall, signal: AbortSignal, run: () => Promise<CallOutcome>): Promise<KeyedOutcome>;
-  /** Waits a bounded time for the runs under way, then lets go of them. Idempotent. */
+  /** Waits a bounded time for the runs under way and for what is yet to be stored, then lets go of them. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -54,10 +59,15 @@ const TIMING = {
   renewMs: 1500,
   /** How long close waits for the runs under way. */
   closeMs: 5000,
+  /** How long a caller waits for its outcome to be stored. */
+  storeMs: 1000,
 };
 
 /** Pauses between two looks at another process's run. */
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [50, 500];
+
+/** A call's ending, and when it is stored or given up. */
+type Led = Ending & { readonly stored: Promise<void> };
 
 /** Close it before the database. */
 export function createIdempotency(
@@ -65,7 +75,7 @@ export function createIdempotency(
   timing: Partial<typeof TIMING> = {},
 ): Idempotency {
   const { database, encryption, now, logFault } = context;
-  const { leaseMs, renewMs, closeMs } = { ...TIMING, ...timing };
+  const { leaseMs, renewMs, closeMs, storeMs } = { ...TIMING, ...timing };
   const oldUntil = () => now() - LIFETIME_MS;
   const endPurge = startPurge({ database, oldUntil, logFault });
   const leases = createLeases({
@@ -81,33 +91,34 @@ export function createIdempotency(
   let closed: Promise<void> | undefined;
 
   /** Finds the run under the key or makes one, and sees it to its end. */
-  async function lead(
-    call: KeyedCall,
-    signal: AbortSignal,
-    run: () => Promise<CallOutcome>,
-  ): Promise<Ending> {
+  async function lead(call: KeyedCall, signal: AbortSignal, run: () => Promise<CallOutcome>): Promise<Led> {
     const { argumentsHash, ...place } = call;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       signal.throwIfAborted();
-      const stored = await ask(() => findRun(database, place));
-      if (!stored || stored.createdAt <= oldUntil()) {
+      const known = await ask(signal, () => findRun(database, place));
+      if (!known || known.createdAt <= oldUntil()) {
         const claim = { ...place, run: randomUUID() };
-        const createdAt = await ask(() => take(claim, argumentsHash));
+        const createdAt = await ask(signal, () => take(claim, argumentsHash, signal));
         if (createdAt === undefined) continue;
-        return leases.hold(claim.run, createdAt, () => runClaimed(context, claim, signal, run));
+        const running = runClaimed(signal, run);
+        const stored = leases.hold(claim.run, createdAt, async () =>
+          storeEnding(context, claim, await running),
+        );
+        return { ...(await running), stored };
       }
-      const ending = endingOf(stored, call);
-      if (ending) return { outcome: ending, replayed: true };
+      const ending = endingOf(known, call);
+      if (ending) return { outcome: ending, replayed: true, stored: Promise.resolve() };
       // Its abort is seen to above.
       await sleep(pause, undefined, { signal }).catch(() => {});
     }
   }
 
   /** Before anything has run, a fault of the database is a refusal. */
-  async function ask<T>(work: () => Promise<T>): Promise<T> {
+  async function ask<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
+      signal.throwIfAborted();
       logFault(error);
       const words =
         'The idempotency key could not be checked, so nothing was run. Call again with the same key.';
@@ -116,13 +127,16 @@ export function createIdempotency(
   }
 
   /** @returns when the run began, undefined when another run took the key. */
-  async function take(claim: Claim, argumentsHash: string): Promise<number | undefined> {
-    return database.transaction(async (transaction) => {
-      // Not earlier: the transaction may have waited for longer than a lease.
-      const createdAt = now();
-      const record = { ...claim, argumentsHash, createdAt, leaseUntil: createdAt + leaseMs };
-      return (await claimKey(database, transaction, record, oldUntil())) ? createdAt : undefined;
-    });
+  async function take(claim: Claim, argumentsHash: string, signal: AbortSignal): Promise<number | undefined> {
+    return database.transaction(
+      async (transaction) => {
+        // Not earlier: the transaction may have waited for longer than a lease.
+        const createdAt = now();
+        const record = { ...claim, argumentsHash, createdAt, leaseUntil: createdAt + leaseMs };
+        return (await claimKey(database, transaction, record, oldUntil())) ? createdAt : undefined;
+      },
+      { signal },
+    );
   }
 
   /** How a stored run ended, undefined while it runs. */
@@ -137,6 +151,22 @@ export function createIdempotency(
     }
   }
 
+  /**
+   * Lets the same calls of this process have a call's outcome, until it is stored; where there is none, they wait until
+   * its key is free.
+   */
+  function share(id: string, leading: Promise<Led>): void {
+    const forget = (): undefined => {
+      leaders.delete(id);
+    };
+    const shared = leading.then(async ({ outcome, stored }) => {
+      const forgotten = stored.then(forget);
+      if (!outcome) await forgotten;
+      return outcome;
+    }, forget);
+    leaders.set(id, shared);
+  }
+
   return {
     async runOnce(call, signal, run) {
       // The arguments are part of it, so that whether others conflict is left to the database.
@@ -146,15 +176,9 @@ export function createIdempotency(
         if (outcome) return { ...outcome, replayed: true };
       }
       const leading = lead(call, signal, run);
-      const shared = leading.then(
-        ({ outcome }) => outcome,
-        () => undefined,
-      );
-      leaders.set(
-        id,
-        shared.finally(() => leaders.delete(id)),
-      );
+      share(id, leading);
       const ending = await leading;
+      await settledWithin(ending.stored, storeMs, signal);
       if (ending.thrown) throw ending.thrown.error;
       return { ...ending.outcome, replayed: ending.replayed };
     },

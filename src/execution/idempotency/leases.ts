@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { settledWithin } from './settled-within.ts';
 
 /** Keeps the leases of this process's runs, so that other processes see that they live. */
 export interface Leases {
@@ -53,10 +53,7 @@ export function createLeases({ renew, everyMs, logFault }: LeasesContext): Lease
       }
     },
     async close(limitMs) {
-      const timeUp = new AbortController();
-      const all = Promise.allSettled(Array.from(held.values(), ({ done }) => done));
-      await Promise.race([all, sleep(limitMs, undefined, { signal: timeUp.signal }).catch(() => {})]);
-      timeUp.abort();
+      await settledWithin(Promise.allSettled(Array.from(held.values(), ({ done }) => done)), limitMs);
       stop();
     },
   };

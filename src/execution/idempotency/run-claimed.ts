@@ -10,7 +10,7 @@ export type Ending =
   | { readonly outcome: CallOutcome; readonly replayed: boolean; readonly thrown?: undefined }
   | { readonly outcome: CallOutcome | undefined; readonly thrown: { readonly error: unknown } };
 
-interface ClaimedContext {
+interface StoreContext {
   readonly database: Database;
   readonly encryption: Encryption;
   readonly logFault: (error: unknown) => void;
@@ -19,33 +19,8 @@ interface ClaimedContext {
 const STORE_ATTEMPTS = 3;
 const STORE_PAUSE_MS = 100;
 
-/**
- * Runs what has claimed its key, and stores how it ended, or gives the key back where nothing can have run. Never
- * rejects: where the ending cannot be stored, the caller gets it all the same, and to later ones the run is one that was
- * cut off.
- */
-export async function runClaimed(
-  context: ClaimedContext,
-  claim: Claim,
-  signal: AbortSignal,
-  run: () => Promise<CallOutcome>,
-): Promise<Ending> {
-  const ending = await attempt(signal, run);
-  for (let attempts = 1; ; attempts++) {
-    try {
-      await store(context, claim, ending.outcome);
-      return ending;
-    } catch (error) {
-      if (attempts === STORE_ATTEMPTS) {
-        context.logFault(error);
-        return ending;
-      }
-    }
-    await sleep(STORE_PAUSE_MS);
-  }
-}
-
-async function attempt(signal: AbortSignal, run: () => Promise<CallOutcome>): Promise<Ending> {
+/** Runs what has claimed its key. Never rejects. */
+export async function runClaimed(signal: AbortSignal, run: () => Promise<CallOutcome>): Promise<Ending> {
   // The time may have run out while the key was stored.
   if (signal.aborted) return { outcome: undefined, thrown: { error: signal.reason } };
   try {
@@ -55,8 +30,31 @@ async function attempt(signal: AbortSignal, run: () => Promise<CallOutcome>): Pr
   }
 }
 
+/**
+ * Stores how a run ended, or gives the key back where nothing can have run. Never rejects: where the ending cannot be
+ * stored, the run is one that was cut off to those who ask later.
+ */
+export async function storeEnding(
+  context: StoreContext,
+  claim: Claim,
+  { outcome }: Pick<Ending, 'outcome'>,
+): Promise<void> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      await store(context, claim, outcome);
+      return;
+    } catch (error) {
+      if (attempts === STORE_ATTEMPTS) {
+        context.logFault(error);
+        return;
+      }
+    }
+    await sleep(STORE_PAUSE_MS);
+  }
+}
+
 async function store(
-  { database, encryption }: ClaimedContext,
+  { database, encryption }: StoreContext,
   claim: Claim,
   outcome: CallOutcome | undefined,
 ): Promise<void> {

@@ -10,6 +10,13 @@ export const UNREADABLE = outcomeUnknown(
   'A call with this idempotency key has executed, and its outcome cannot be read any more.',
 );
 
+/** Bytes of an outcome's text that are kept; of a longer one, only that it ran is. */
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+const TOO_LARGE = outcomeUnknown(
+  'A call with this idempotency key has executed, and its output was too large to keep.',
+);
+
 /** What is stored of a run that failed: its code and words. Undefined where the tool cannot have run. */
 export function outcomeOfError(error: unknown): CallOutcome | undefined {
   if (!(error instanceof CallError)) {
@@ -19,9 +26,10 @@ export function outcomeOfError(error: unknown): CallOutcome | undefined {
   return { status: 'error', output: error.message, errorCode: error.code };
 }
 
-/** An outcome as it is stored: encrypted for its key alone. */
+/** An outcome as it is stored: encrypted for its key alone, without its output where that is over 1 MiB. */
 export function sealOutcome(encryption: Encryption, place: KeyPlace, outcome: CallOutcome): string {
-  return encryption.encrypt(JSON.stringify(outcome), contextOf(place));
+  const kept = Buffer.byteLength(outcome.output) > MAX_OUTPUT_BYTES ? TOO_LARGE : outcome;
+  return encryption.encrypt(JSON.stringify(kept), contextOf(place));
 }
 
 /** @throws Error when it was stored with a key that is not configured any more, or for another place. */

@@ -108,6 +108,22 @@ describe('what is slow or full delays nothing else', () => {
     expect(calls.started).toEqual(['greedy x 0', 'greedy x 1', 'b x', 'c x']);
   });
 
+  test.each([
+    [4, 2],
+    [5, 2],
+    [1, 1],
+  ])('a user whose calls last: of the %i places of a host, they have %i', async (perHost, share) => {
+    const calls = setUp({ perHost });
+    for (let index = 0; index < 10; index++) calls.send(`greedy x ${index}`);
+    await settle();
+    expect(calls.started).toHaveLength(share);
+    calls.send('b x', 'greedy y', 'greedy -');
+    await settle();
+    const others = calls.started.slice(share);
+    expect(others).toEqual(perHost === 1 ? ['greedy y', 'greedy -'] : ['b x', 'greedy y', 'greedy -']);
+    expect(await drain(calls)).toHaveLength(13);
+  });
+
   test('a call that waits for its user and then for its host passes on what it cannot use', async () => {
     const calls = setUp({ perUser: 1, perHost: 1 });
     calls.send('a x', 'b y', 'a y', 'c y', 'a z');
@@ -157,6 +173,29 @@ describe('turns', () => {
     calls.send('a x 1', 'a x 2', 'a x 3', 'b x 1', 'b x 2', 'c x 1');
     await settle();
     expect(await drain(calls)).toEqual(['a x 1', 'a x 2', 'b x 1', 'c x 1', 'a x 3', 'b x 2']);
+  });
+
+  test("go round by user when the process is full, however many hosts' shares one of them fills", async () => {
+    const calls = setUp({ running: 4, perHost: 2 });
+    calls.send('a w 1', 'a x 1', 'a y 1', 'a z 1', 'a w 2', 'a x 2', 'a y 2', 'a z 2', 'b v 1', 'b u 1');
+    await settle();
+    expect((await drain(calls)).slice(4, 8)).toEqual(['b v 1', 'a w 2', 'b u 1', 'a x 2']);
+  });
+
+  test('go round by user at a full host, also to those who have all of their share', async () => {
+    const calls = setUp({ perHost: 4 });
+    calls.send('a x 1', 'a x 2', 'a x 3', 'a x 4', 'b x 1', 'c x 1', 'b x 2', 'd x 1');
+    await settle();
+    expect(calls.started).toEqual(['a x 1', 'a x 2', 'b x 1', 'c x 1']);
+    calls.leave('a x 1');
+    await settle();
+    expect(calls.started.at(-1)).toBe('b x 2');
+    calls.leave('c x 1');
+    await settle();
+    expect(calls.started.at(-1)).toBe('d x 1');
+    calls.leave('b x 1');
+    await settle();
+    expect(calls.started.at(-1)).toBe('a x 3');
   });
 
   test('are not lost to calls that arrive later', async () => {
@@ -253,8 +292,8 @@ describe('waiting', () => {
     });
     await Promise.allSettled(result);
     expect(calls.bulkheads).toMatchObject({ running: 1, waiting: 0 });
-    // The user and the host of the call that runs.
-    expect(entries()).toBe(2);
+    // The user and the host of the call that runs, and the user's share of the host.
+    expect(entries()).toBe(3);
   });
 });
 
@@ -295,17 +334,20 @@ describe('whatever comes, in whatever order', () => {
   test.each([1, 2, 3])('limits hold, and nothing waits that could run (%i)', async (seed) => {
     const random = createRandom(seed);
     const pick = (size: number) => Math.floor(random() * size);
-    const limits = { ...ROOMY, running: 12, perUser: 4, perHost: 3 };
+    const limits = { ...ROOMY, running: 12, perUser: 4, perHost: 5 };
     const bulkheads = createBulkheads(limits);
     const running = new Map<{ user: string; host: string | undefined }, () => void>();
     const waiting = new Map<{ user: string; host: string | undefined }, AbortController>();
 
     const hasRoom = ({ user, host }: { user: string; host: string | undefined }) => {
       const all = [...running.keys()];
+      const ofUser = all.filter((other) => other.user === user);
       return (
         all.length < limits.running &&
-        all.filter((other) => other.user === user).length < limits.perUser &&
-        (host === undefined || all.filter((other) => other.host === host).length < limits.perHost)
+        ofUser.length < limits.perUser &&
+        (host === undefined ||
+          (all.filter((other) => other.host === host).length < limits.perHost &&
+            ofUser.filter((other) => other.host === host).length < 2))
       );
     };
     const steps: (() => void)[] = [

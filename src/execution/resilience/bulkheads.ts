@@ -11,6 +11,9 @@ export interface Place {
 /**
  * Limits on the calls that run at the same time: in the process, of each user, and to each host.
  *
+ * A user has at most half of a host's places, and one at least: however long their calls last, there is room for another
+ * user's. So a host that one user alone calls is never full.
+ *
  * A waiting call holds nothing. It starts as soon as process, user and host all have room, so a slow host, or a user who
  * fills it, delays neither the calls of others nor the same user's calls to other hosts.
  *
@@ -37,6 +40,7 @@ export interface BulkheadLimits {
   /** Calls that run in the process. */
   readonly running: number;
   readonly perUser: number;
+  /** Of all users; each has half of them. */
   readonly perHost: number;
   /** Calls of one user that wait. */
   readonly queuedPerUser: number;
@@ -52,6 +56,8 @@ export class BulkheadFull extends Error {
 export function createBulkheads(limits: BulkheadLimits): Bulkheads {
   const users = new Map<string, Gate>();
   const hosts = new Map<string, Gate>();
+  const pairs = new Map<string, Gate>();
+  const perPair = Math.max(1, Math.floor(limits.perHost / 2));
   const lanes = new Map<string, Lane>();
   /** Gates with room that have lanes, in the order of their turns: these wait for the process alone. */
   const ready = new Set<Gate>();
@@ -60,7 +66,8 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
 
   function gatesOf({ user, host }: Place): Gates {
     const gate = gateOf(users, user, limits.perUser);
-    return host === undefined ? [gate] : [gate, gateOf(hosts, host, limits.perHost)];
+    if (host === undefined) return [gate];
+    return [gate, gateOf(hosts, host, limits.perHost), gateOf(pairs, keyOf(user, host), perPair)];
   }
 
   function start(gates: Gates): () => void {
@@ -73,11 +80,26 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
       running--;
       for (const gate of gates) {
         gate.running--;
-        if (gate.lanes.size > 0) ready.add(gate);
+        if (gate.all === pairs) moveOn(gate);
+        else if (gate.lanes.size > 0) ready.add(gate);
       }
       forgetUnused(gates);
       startWaiting();
     };
+  }
+
+  /** A user's share of a host gives no turns: what it held back stands at the user or the host. */
+  function moveOn(pair: Gate): void {
+    for (const lane of pair.lanes) {
+      pair.lanes.delete(lane);
+      standAt(lane, lane.gates.find(isFull) ?? lane.gates[0]);
+    }
+  }
+
+  function standAt(lane: Lane, gate: Gate): void {
+    lane.at = gate;
+    gate.lanes.add(lane);
+    if (hasRoom(gate)) ready.add(gate);
   }
 
   function startWaiting(): void {
@@ -105,7 +127,7 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
   }
 
   function wait(place: Place, gates: Gates, signal: AbortSignal | Cancellation): Promise<() => void> {
-    const lane = laneOf(JSON.stringify([place.user, place.host]), gates);
+    const lane = laneOf(keyOf(place.user, place.host), gates);
     return new Promise((resolve, reject) => {
       const leaveQueue = () => {
         stopListening();
@@ -136,8 +158,7 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
     const at = gates.find(isFull) ?? gates[0];
     const lane: Lane = { key, gates, at, calls: new Set() };
     lanes.set(key, lane);
-    at.lanes.add(lane);
-    if (hasRoom(at)) ready.add(at);
+    standAt(lane, at);
     return lane;
   }
 
@@ -165,4 +186,8 @@ export function createBulkheads(limits: BulkheadLimits): Bulkheads {
       return waiting;
     },
   };
+}
+
+function keyOf(user: string, host: string | undefined): string {
+  return JSON.stringify([user, host]);
 }

@@ -1,4 +1,4 @@
-/** What lets only so many calls through at once: a user, or a host. Kept while it has any call. */
+/** What lets only so many calls through at once: a user, a host, or a user's share of a host. Kept while it has any call. */
 export interface Gate {
   readonly key: string;
   /** Where it is kept. */
@@ -10,7 +10,7 @@ export interface Gate {
   readonly lanes: Set<Lane>;
 }
 
-/** The gates that a call passes: its user's, and its host's if it goes to one. */
+/** The gates that a call passes: its user's; if it goes to a host, the host's and the user's share of it. */
 export type Gates = readonly [user: Gate, ...host: Gate[]];
 
 /** The waiting calls of one user to one host. They stand at one of their gates: a full one, if any is. */
