@@ -69,7 +69,7 @@ export async function measureOverhead(
 /** Measures the memory of the service while 200 endpoints that mean harm are called at once. */
 export async function measureHostile(database: SeededDatabase): Promise<Finding[]> {
   await using scene = await openScene(database, { peer: new URL('./peers/hostile.ts', import.meta.url) });
-  const kinds = ['drip', 'endless', 'bomb', 'never'];
+  const kinds = ['drip', 'brim', 'endless', 'bomb', 'never'];
   for (const kind of kinds) await scene.register(kind, `/${kind}`);
   const calls = Array.from({ length: 200 }, (_, index) => ({
     id: String(index),

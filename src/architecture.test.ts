@@ -39,7 +39,7 @@ const imports: Import[] = files.flatMap((file) => {
 
 const FEATURES = ['tools', 'execution', 'history', 'discovery', 'events'];
 const GROUND =
-  /^(?:caller|cancellation|errors|json|uuid|encryption|lru-cache|package-root)\.ts$|^(?:db|egress|json-schema|tracing)\//;
+  /^(?:caller|cancellation|errors|fold-names|shared-budget|json|uuid|encryption|lru-cache|package-root)\.ts$|^(?:db|egress|json-schema|tracing)\//;
 
 const roomOf = (file: string) => file.split('/')[0] ?? '';
 const isFeature = (file: string) => FEATURES.includes(roomOf(file));

@@ -186,11 +186,12 @@ const environmentSchema = z
     MAX_CALLS_PER_REQUEST: integer(1000, 1, 100_000),
     MAX_ANSWER_BYTES: integer(4 * MIB, KIB, 256 * MIB),
     MAX_OUTPUT_BYTES: integer(16 * MIB, KIB, 256 * MIB),
+    MAX_BUFFERED_BYTES: integer(128 * MIB, 64 * KIB, 64 * 1024 * MIB),
     EXECUTION_TIMEOUT: duration('10s', 100, 300_000),
     MAX_RESPONSE_BYTES: integer(MIB, KIB, 256 * MIB),
     MAX_RUNNING_CALLS: integer(2048, 1, 100_000),
     MAX_RUNNING_CALLS_PER_USER: integer(512, 1, 100_000),
-    MAX_RUNNING_CALLS_PER_HOST: integer(256, 1, 10_000),
+    MAX_RUNNING_CALLS_PER_HOST: integer(512, 1, 10_000),
     MAX_QUEUED_CALLS_PER_USER: integer(1000, 0, 100_000),
     EXECUTION_PAYLOADS: z
       .enum(['true', 'false'], 'must be true or false')

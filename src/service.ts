@@ -21,6 +21,7 @@ import type { Logger } from './logging.ts';
 import { createLruCache } from './lru-cache.ts';
 import { createMetrics } from './metrics.ts';
 import { packageRoot } from './package-root.ts';
+import { createSharedBudget } from './shared-budget.ts';
 import { reportSettings } from './start-report.ts';
 import type { ToolsContext } from './tools/context.ts';
 import { installBuiltinTools } from './tools/install-builtin-tools.ts';
@@ -72,8 +73,13 @@ export async function startService(
   const metrics = createMetrics();
   const database = naming('DATABASE_URL', 'cannot be opened', () => openSqlite(config.DATABASE_URL.file));
   const keys = resolveKeys(config, logger);
+  const memory = createSharedBudget({
+    total: config.MAX_BUFFERED_BYTES,
+    perUser: Math.max(config.MAX_BUFFERED_BYTES / 4, config.MAX_OUTPUT_BYTES),
+  });
   const egress = createEgressClient({
     allow: config.EGRESS_ALLOW,
+    memory,
     connectionsPerOrigin: config.MAX_RUNNING_CALLS_PER_HOST,
   });
   const encryption = createEncryption(keys.encryption);
@@ -124,6 +130,10 @@ export async function startService(
     queuedPerUser: config.MAX_QUEUED_CALLS_PER_USER,
     queued: MAX_QUEUED_CALLS,
   });
+  const callsUnderWay = createSharedBudget({
+    total: config.MAX_RUNNING_CALLS + MAX_QUEUED_CALLS,
+    perUser: config.MAX_RUNNING_CALLS_PER_USER + config.MAX_QUEUED_CALLS_PER_USER,
+  });
   const circuitBreaker = createCircuitBreaker({
     now: () => performance.now(),
     random: Math.random,
@@ -139,6 +149,8 @@ export async function startService(
     egress,
     credentials: createCredentials({ egress, now }),
     bulkheads,
+    callsUnderWay,
+    memory,
     circuitBreaker,
     idempotency,
     history,

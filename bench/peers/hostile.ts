@@ -4,16 +4,18 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { servePeer } from './peer.ts';
 
-// Endpoints that mean harm, by path: /drip sends a byte now and then, /endless never ends, /bomb unpacks to 100 MiB,
-// /never does not answer.
+// Endpoints that mean harm, by path: /drip sends a byte now and then, /brim does so after almost as much as is taken,
+// /endless never ends, /bomb unpacks to 100 MiB, /never does not answer.
 
 const BOMB = gzipSync(Buffer.alloc(100 * 1024 * 1024));
+const BRIM = Buffer.alloc(1024 * 1024 - 100, 'x');
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
 const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
-  '/drip'(response) {
-    const timer = setInterval(() => response.write('x'), 100);
-    response.once('close', () => clearInterval(timer));
+  '/drip': drip,
+  '/brim'(response) {
+    response.write(BRIM);
+    drip(response);
   },
   '/endless'(response) {
     const pump = () => {
@@ -24,6 +26,11 @@ const answers: Readonly<Record<string, (response: ServerResponse) => void>> = {
   },
   '/bomb': (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(BOMB),
 };
+
+function drip(response: ServerResponse): void {
+  const timer = setInterval(() => response.write('x'), 100);
+  response.once('close', () => clearInterval(timer));
+}
 
 const server = createServer((request, response) => {
   request.resume();

@@ -23,7 +23,7 @@ describe('request', () => {
       headers: {
         host: url.host,
         'x-key': 'é',
-        'accept-encoding': 'gzip, deflate, br',
+        'accept-encoding': 'gzip, deflate',
         'content-length': '7',
       },
       body: '{"a":1}',

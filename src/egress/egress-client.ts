@@ -1,6 +1,7 @@
 import { Agent } from 'undici';
 import type { Cancellation } from '../cancellation.ts';
 import { createLruCache } from '../lru-cache.ts';
+import { type Budget, createSharedBudget } from '../shared-budget.ts';
 import { checkUrl, type EgressAllow } from './address-policy.ts';
 import { checkHeader, checkMethod } from './check-request.ts';
 import { EgressError } from './egress-error.ts';
@@ -27,6 +28,8 @@ export interface EgressRequest {
   signal: AbortSignal | Cancellation;
   /** Of the decompressed body. */
   maxResponseBytes: number;
+  /** What the response takes its memory from while it comes; the client's own when left out. */
+  memory?: Budget;
 }
 
 export interface EgressClient {
@@ -38,6 +41,8 @@ export interface EgressClient {
 
 export interface EgressClientOptions {
   allow: EgressAllow;
+  /** What responses take their memory from while they come; as much as they like when left out. */
+  memory?: Budget;
   /** All addresses of a name; those that the system's name servers give when left out. */
   resolve?: Resolve;
   /** Requests beyond it wait for a free connection. */
@@ -52,6 +57,7 @@ export interface EgressClientOptions {
 /** The one way out of the service: address policy, pinned connections, limits. Proxy variables are not read. */
 export function createEgressClient(options: EgressClientOptions): EgressClient {
   const { allow, connect, connectTimeoutMs = 5000, connectionsPerOrigin = 256 } = options;
+  const ownMemory = options.memory ?? createSharedBudget({ total: Infinity, perUser: Infinity });
   const system = createSystemResolve(allow.length > 0);
   const agent = new Agent({
     connections: connectionsPerOrigin,
@@ -74,14 +80,14 @@ export function createEgressClient(options: EgressClientOptions): EgressClient {
   const refusalOf = rememberRefusals(allow);
 
   return {
-    request({ url, method, headers, body, signal, maxResponseBytes }) {
+    request({ url, method, headers, body, signal, maxResponseBytes, memory = ownMemory }) {
       const refusal = checkRequest(refusalOf(url), method, headers);
       if (refusal !== undefined) return Promise.reject(new EgressError('forbidden', refusal));
       const { origin, pathname, search } = typeof url === 'string' ? new URL(url) : url;
       return runExchange(
         agent,
         { origin, path: pathname + search, method, headers: withAcceptEncoding(headers), body: body ?? null },
-        { signals: [closing.signal, signal], maxResponseBytes },
+        { signals: [closing.signal, signal], maxResponseBytes, memory },
       );
     },
     async close() {

@@ -6,6 +6,7 @@ export type EgressFailure =
   | 'timeout'
   | 'canceled'
   | 'too_large'
+  | 'exhausted'
   | 'invalid_response';
 
 /**

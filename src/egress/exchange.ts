@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { type Cancellation, onAbort } from '../cancellation.ts';
+import type { Budget } from '../shared-budget.ts';
 import { abortError, EgressError, exchangeError } from './egress-error.ts';
 import { createResponseBody, type ResponseBody } from './response-body.ts';
 
@@ -25,7 +26,8 @@ export function runExchange(
   {
     signals,
     maxResponseBytes,
-  }: { signals: readonly (AbortSignal | Cancellation)[]; maxResponseBytes: number },
+    memory,
+  }: { signals: readonly (AbortSignal | Cancellation)[]; maxResponseBytes: number; memory: Budget },
 ): Promise<EgressResponse> {
   return new Promise((resolve, reject) => {
     let connection: Dispatcher.DispatchController | undefined;
@@ -63,6 +65,7 @@ export function runExchange(
       body = createResponseBody({
         contentEncoding: Array.isArray(encoding) ? encoding.join() : encoding,
         maxBytes: maxResponseBytes,
+        memory,
         onDrain: () => connection?.resume(),
         onEnd: (error, content) =>
           error === null ? succeed({ status, headers, body: content }) : fail(error),
@@ -77,6 +80,7 @@ export function runExchange(
         else controller.abort(failure);
       },
       onResponseStart(_controller, status, headers) {
+        if (failure !== undefined) return;
         if (status >= 200) start(status, headers);
         else if (++interimResponses > MAX_INTERIM_RESPONSES) fail(tooManyInterimResponses());
       },

@@ -1,5 +1,6 @@
 import { brotliCompressSync, createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { createSharedBudget } from '../shared-budget.ts';
 import { failureOf, startClient, startHttp } from './test-support.ts';
 
 const text = Buffer.from('tool '.repeat(10_000));
@@ -17,16 +18,71 @@ async function fetchEncoded(
   return await client.request({ url: server.url, ...options });
 }
 
+describe('memory', () => {
+  it.each(['identity', 'gzip'])(
+    'is taken as a body grows, in %s, and given back when it ends',
+    async (encoding) => {
+      await using server = await startHttp((_request, response) => {
+        response.writeHead(200, { 'content-encoding': encoding });
+        response.end(encoding === 'gzip' ? gzipSync(text) : text);
+      });
+      const memory = createSharedBudget({ total: 200_000, perUser: 0 });
+      await using client = startClient({ memory });
+      for (let time = 0; time < 3; time++) {
+        expect((await client.request({ url: server.url })).body.equals(text)).toBe(true);
+        expect(memory.taken).toBe(0);
+      }
+    },
+  );
+
+  it.each(['identity', 'gzip'])(
+    'bounds bodies that stop before their end, in %s, together',
+    async (encoding) => {
+      const bytes = encoding === 'gzip' ? gzipSync(text) : text;
+      await using server = await startHttp((_request, response) => {
+        // All but the end.
+        response.writeHead(200, { 'content-encoding': encoding }).write(bytes.subarray(0, bytes.length - 1));
+      });
+      const memory = createSharedBudget({ total: 200_000, perUser: 0 });
+      await using client = startClient({ memory });
+      const gone = new AbortController();
+      let exhausted = 0;
+      const requests = Array.from({ length: 20 }, async () => {
+        const failure = await failureOf(client.request({ url: server.url, signal: gone.signal }));
+        if (failure.reason === 'exhausted') exhausted++;
+        return failure;
+      });
+      await vi.waitFor(() => expect(exhausted).toBeGreaterThan(10), { timeout: 5000, interval: 5 });
+      expect(memory.taken).toBeGreaterThan(0);
+      gone.abort();
+      const reasons = new Set((await Promise.all(requests)).map(({ reason }) => reason));
+      expect(reasons).toEqual(new Set(['exhausted', 'canceled']));
+      expect(memory.taken).toBe(0);
+    },
+  );
+
+  it('is given back when a body is too large or cannot be read', async () => {
+    const memory = createSharedBudget({ total: 200_000, perUser: 0 });
+    await using server = await startHttp(({ url }, response) => {
+      response.writeHead(200, { 'content-encoding': url === '/gzip' ? 'gzip' : 'identity' }).end(text);
+    });
+    await using client = startClient({ memory });
+    const large = client.request({ url: server.url, maxResponseBytes: text.length - 1 });
+    expect((await failureOf(large)).reason).toBe('too_large');
+    expect((await failureOf(client.request({ url: `${server.url}/gzip` }))).reason).toBe('invalid_response');
+    expect(memory.taken).toBe(0);
+  });
+});
+
 describe('decompression', () => {
   it.each([
     ['gzip', gzipSync(text)],
     ['X-GZIP', gzipSync(text)],
-    ['br', brotliCompressSync(text)],
     ['deflate', deflateSync(text)],
     ['deflate', deflateRawSync(text)],
     ['identity', text],
-    ['gzip, br', brotliCompressSync(gzipSync(text))],
-    ['br, identity, gzip', gzipSync(brotliCompressSync(text))],
+    ['gzip, deflate', deflateSync(gzipSync(text))],
+    ['deflate, identity, gzip', gzipSync(deflateSync(text))],
   ])('undoes %s', async (encoding, bytes) => {
     expect((await fetchEncoded(encoding, bytes)).body.equals(text)).toBe(true);
   });
@@ -36,7 +92,7 @@ describe('decompression', () => {
     ['zstd', text],
     ['gzip', text],
     ['gzip', gzipSync(text).subarray(0, -20)],
-    ['br', text],
+    ['br', brotliCompressSync(text)],
     ['deflate', text],
   ])('calls %s that cannot be undone an invalid response', async (encoding, bytes) => {
     const failure = await failureOf(fetchEncoded(encoding, bytes));
@@ -64,7 +120,6 @@ describe('the limit', () => {
 
   it.each([
     ['gzip', gzipSync(Buffer.alloc(20_000_000))],
-    ['br', brotliCompressSync(Buffer.alloc(20_000_000), { params: { 1: 1 } })],
     ['gzip, gzip', gzipSync(gzipSync(Buffer.alloc(20_000_000)))],
   ])('ends a bomb in %s', async (encoding, bytes) => {
     expect((await failureOf(fetchEncoded(encoding, bytes, { maxResponseBytes: 100_000 }))).reason).toBe(

@@ -1,9 +1,13 @@
 import { pipeline, type Transform, Writable } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import { createGunzip, createInflate, createInflateRaw } from 'node:zlib';
+import type { Budget } from '../shared-budget.ts';
 import { EgressError } from './egress-error.ts';
 
-/** What `createDecoders` understands, as an `accept-encoding` header. */
-export const ACCEPTED_ENCODINGS = 'gzip, deflate, br';
+/**
+ * What `createDecoders` understands, as an `accept-encoding` header. Brotli is not among it: its decoder may fill 16 MiB
+ * before the first byte comes out of it, for a few on the wire.
+ */
+export const ACCEPTED_ENCODINGS = 'gzip, deflate';
 
 const MAX_ENCODINGS = 2;
 const FIRST_BYTES = 4096;
@@ -18,7 +22,7 @@ export interface ResponseBody {
   write(chunk: Buffer): boolean;
   /** The wire has no more. */
   end(): void;
-  /** Nobody waits for the body any more. */
+  /** Nobody waits for the body any more: lets go of it. May be called again. */
   discard(): void;
 }
 
@@ -26,6 +30,8 @@ export interface ResponseBodyOptions {
   contentEncoding: string;
   /** Of the decompressed body. */
   maxBytes: number;
+  /** What the body takes its memory from until it has ended or is discarded. */
+  memory: Budget;
   onDrain: () => void;
   /** Called once, unless discarded before. */
   onEnd: (error: EgressError | null, body: Buffer) => void;
@@ -41,23 +47,24 @@ export function createResponseBody(options: ResponseBodyOptions): ResponseBody {
   return encodings.length === 0 ? collectPlain(options) : collectDecoded(encodings, options);
 }
 
-function collectPlain({ maxBytes, onEnd }: ResponseBodyOptions): ResponseBody {
-  const collected = createBoundedBuffer(maxBytes);
+function collectPlain({ maxBytes, memory, onEnd }: ResponseBodyOptions): ResponseBody {
+  const collected = createBoundedBuffer(maxBytes, memory);
   return {
     write(chunk) {
-      if (!collected.append(chunk)) onEnd(tooLarge(), Buffer.alloc(0));
+      const error = collected.append(chunk);
+      if (error) onEnd(error, Buffer.alloc(0));
       return true;
     },
-    end: () => onEnd(null, collected.contents()),
-    discard: () => {},
+    end: () => onEnd(null, collected.release()),
+    discard: () => collected.release(),
   };
 }
 
 function collectDecoded(
   encodings: string[],
-  { maxBytes, onDrain, onEnd }: ResponseBodyOptions,
+  { maxBytes, memory, onDrain, onEnd }: ResponseBodyOptions,
 ): ResponseBody {
-  const collected = createBoundedBuffer(maxBytes);
+  const collected = createBoundedBuffer(maxBytes, memory);
   // What does not compress grows a little; more than that on the wire is a stream made to yield nothing.
   const maxWireBytes = maxBytes + maxBytes / 64 + 1024;
   let wireBytes = 0;
@@ -68,11 +75,11 @@ function collectDecoded(
     const [first] = decoders;
     if (first === undefined) throw invalidEncoding('The upstream used an unknown content encoding');
     const sink = new Writable({
-      write: (chunk: Buffer, _encoding, next) => next(collected.append(chunk) ? null : tooLarge()),
+      write: (chunk: Buffer, _encoding, next) => next(collected.append(chunk)),
     });
     pipeline([...decoders, sink], (error) => {
       if (error) onEnd(asEgressError(error), Buffer.alloc(0));
-      else onEnd(null, collected.contents());
+      else onEnd(null, collected.release());
     });
     return first.on('drain', onDrain);
   }
@@ -89,7 +96,10 @@ function collectDecoded(
       if (head === undefined) onEnd(null, Buffer.alloc(0));
       else head.end();
     },
-    discard: () => head?.destroy(),
+    discard() {
+      head?.destroy();
+      collected.release();
+    },
   };
 }
 
@@ -101,8 +111,6 @@ function createDecoders(encodings: string[], firstByte: number | undefined): Tra
       case 'gzip':
       case 'x-gzip':
         return createGunzip();
-      case 'br':
-        return createBrotliDecompress();
       case 'deflate':
         // The name means zlib's format, whose first byte ends in 8; some servers send the bare stream.
         return index > 0 || ((firstByte ?? 8) & 15) === 8 ? createInflate() : createInflateRaw();
@@ -112,35 +120,65 @@ function createDecoders(encodings: string[], firstByte: number | undefined): Tra
   });
 }
 
-/** Bytes in one growing piece, so that a body in very many small chunks costs no more than its size. */
-function createBoundedBuffer(maxBytes: number) {
+/**
+ * Bytes in one growing piece, so that a body in very many small chunks costs no more than its size. The piece is taken
+ * from the memory as it grows: an upstream that never ends its body holds no more than was granted.
+ */
+function createBoundedBuffer(maxBytes: number, memory: Budget) {
   let bytes: Buffer | undefined;
   let length = 0;
+  let held = 0;
+  let isReleased = false;
+
+  const hold = (size: number) => {
+    if (!memory.take(size - held)) return false;
+    held = size;
+    return true;
+  };
+
   return {
-    /** Whether the chunk fitted. */
-    append(chunk: Buffer): boolean {
+    /** @returns null where the chunk found room. */
+    append(chunk: Buffer): EgressError | null {
+      // What is still on its way when nobody waits any more is dropped.
+      if (isReleased) return null;
       const needed = length + chunk.length;
-      if (needed > maxBytes) return false;
-      if (length === 0) {
-        // Most bodies are one chunk, which need not be copied.
+      if (needed > maxBytes) return tooLarge();
+      if (bytes === undefined) {
+        // Most bodies are one chunk, which need not be copied; it keeps all that it is a part of.
+        if (!hold(chunk.buffer.byteLength)) return exhausted();
         bytes = chunk;
       } else {
-        if (bytes === undefined || needed > bytes.length) {
-          const grown = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(needed, 2 * length, FIRST_BYTES)));
-          bytes?.copy(grown, 0, 0, length);
+        if (needed > bytes.length) {
+          const size = Math.min(maxBytes, Math.max(needed, 2 * length, FIRST_BYTES));
+          if (!hold(size)) return exhausted();
+          const grown = Buffer.allocUnsafe(size);
+          bytes.copy(grown, 0, 0, length);
           bytes = grown;
         }
         chunk.copy(bytes, length);
       }
       length = needed;
-      return true;
+      return null;
     },
-    contents: (): Buffer => bytes?.subarray(0, length) ?? Buffer.alloc(0),
+    /** Gives the memory back. @returns what was collected, which is its taker's to account for. */
+    release(): Buffer {
+      const contents = bytes?.subarray(0, length) ?? Buffer.alloc(0);
+      isReleased = true;
+      bytes = undefined;
+      memory.give(held);
+      held = 0;
+      return contents;
+    },
   };
 }
 
 function tooLarge(): EgressError {
   return new EgressError('too_large', "The upstream's response is too large", { bytesSent: true });
+}
+
+function exhausted(): EgressError {
+  const message = "There is no memory left just now for the upstream's response";
+  return new EgressError('exhausted', message, { bytesSent: true });
 }
 
 function invalidEncoding(message: string): EgressError {

@@ -1,6 +1,7 @@
 import type { Caller } from '../caller.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import type { Budget } from '../shared-budget.ts';
 import type { TraceContext } from '../tracing/trace-context.ts';
 
 /** One call that a model made. */
@@ -67,6 +68,8 @@ export interface CallScope {
   readonly idempotencyKey: string;
   /** What the outputs of the request's calls may still amount to; each takes its share when it ends. */
   readonly budget: { bytes: number };
+  /** What answers that come in take their memory from. */
+  readonly memory: Budget;
   /** The call's span, or what the caller sent. */
   readonly trace: TraceContext | undefined;
   /** Counts the requests that were sent upstream. */

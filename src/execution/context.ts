@@ -5,6 +5,7 @@ import type { Encryption } from '../encryption.ts';
 import type { History } from '../history/create-history.ts';
 import type { LruCache } from '../lru-cache.ts';
 import type { Metrics } from '../metrics.ts';
+import type { SharedBudget } from '../shared-budget.ts';
 import type { Tracer } from '../tracing/tracer.ts';
 import type { InternalFunction } from './call.ts';
 import type { Idempotency } from './idempotency/idempotency.ts';
@@ -19,6 +20,10 @@ export interface ExecutionContext {
   readonly egress: EgressClient;
   readonly credentials: Credentials;
   readonly bulkheads: Bulkheads;
+  /** Calls that have begun and not ended, whether they run, wait, pause or fetch a token. */
+  readonly callsUnderWay: Pick<SharedBudget, 'open'>;
+  /** Bytes of answers that come in and of outputs that have not left yet. */
+  readonly memory: Pick<SharedBudget, 'open'>;
   readonly circuitBreaker: CircuitBreaker;
   readonly idempotency: Idempotency;
   readonly history: Pick<History, 'record'>;

@@ -1,11 +1,13 @@
 import { type Caller, callerKey } from '../caller.ts';
 import { clip } from '../clip.ts';
 import type { JsonObject } from '../json.ts';
+import type { Budget } from '../shared-budget.ts';
 import type { Tool } from '../tools/tool.ts';
 import { startToolSpan } from '../tracing/spans.ts';
 import type { TraceContext } from '../tracing/trace-context.ts';
 import { acceptArguments } from './accept-arguments.ts';
 import { CallError, type CallOutcome, type CallResult, type CallScope, type ToolCall } from './call.ts';
+import { findUnfit } from './check-arguments.ts';
 import type { ExecutionContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { hashArguments } from './idempotency/arguments-hash.ts';
@@ -21,6 +23,8 @@ export interface SharedScope {
   readonly trace: TraceContext | undefined;
   /** What the outputs of all calls may still amount to; each takes its share when it ends. */
   readonly budget: { bytes: number };
+  /** What answers that come in take their memory from. */
+  readonly memory: Budget;
 }
 
 /** An idempotency key: visible ASCII, as it goes into a header. */
@@ -28,7 +32,8 @@ const KEY = /^[\x21-\x7e]{1,255}$/;
 
 const TOO_MUCH: CallOutcome = {
   status: 'error',
-  output: 'The outputs of all calls of this request together are too large. Call fewer tools at once.',
+  output:
+    'The tool has run, but the outputs of all calls of this request together are too large. Call fewer tools at once.',
   errorCode: 'response_too_large',
 };
 
@@ -44,9 +49,10 @@ export async function runCall(
   const start = performance.now();
   const span = startToolSpan(context.tracer, { name: call.name, callId: call.id, parent: shared.trace });
   const usage = { attempts: 0 };
-  const argumentsHash = hashArguments(call.arguments);
+  const unfit = findUnfit(call.arguments) ?? null;
+  const argumentsHash = unfit === null ? hashArguments(call.arguments) : '';
   let outcome = tool
-    ? await outcomeOf(context, tool, call, { ...shared, trace: span.context, usage, argumentsHash })
+    ? await outcomeOf(context, tool, call, { ...shared, trace: span.context, usage, argumentsHash, unfit })
     : toolNotFound(call.name);
   if (outcome.output.length > shared.budget.bytes) outcome = TOO_MUCH;
   shared.budget.bytes -= outcome.output.length;
@@ -77,6 +83,8 @@ export async function runCall(
 
 interface OpenScope extends SharedScope, Pick<CallScope, 'usage'> {
   readonly argumentsHash: string;
+  /** What keeps the arguments from being passed on at all; null for nothing. */
+  readonly unfit: string | null;
 }
 
 async function outcomeOf(
@@ -88,7 +96,7 @@ async function outcomeOf(
   const { idempotencyKey: key = '' } = call;
   try {
     const prepared = context.preparedTools.getOrMake(`${tool.id}:${tool.revision}`, () => prepareTool(tool));
-    const values = acceptArguments(prepared, call.arguments, open);
+    const values = acceptArguments(prepared, call.arguments, open, open.unfit);
     if (key !== '' && !KEY.test(key)) throw unfitKey();
     const ownMs = timeoutOf(prepared) ?? context.limits.timeoutMs;
     const timeoutMs = Math.min(ownMs, call.timeoutMs || Infinity);

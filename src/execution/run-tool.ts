@@ -4,6 +4,7 @@ import type { Tool } from '../tools/tool.ts';
 import { CallError, type CallScope } from './call.ts';
 import type { ExecutionContext } from './context.ts';
 import { enterBulkheads } from './enter-bulkheads.ts';
+import { inTurn } from './large-work.ts';
 import type { PreparedExecution, PreparedTool } from './prepare-tool.ts';
 import { runWebhook } from './webhook/run-webhook.ts';
 
@@ -21,12 +22,17 @@ export function runTool(
   scope: CallScope,
 ): Promise<string> {
   const output = run(context, tool, execution, values, scope);
-  return outputSchema ? checked(output, outputSchema) : output;
+  return outputSchema ? checked(output, outputSchema, scope) : output;
 }
 
-async function checked(output: Promise<string>, schema: CompiledSchema): Promise<string> {
+async function checked(
+  output: Promise<string>,
+  schema: CompiledSchema,
+  { cancellation }: CallScope,
+): Promise<string> {
   const text = await output;
-  const faults = schema.validate(JSON.parse(text));
+  // Parsed anew, as all the values that wait for their turn would take many times the room of their text.
+  const faults = await inTurn(text.length, cancellation, () => schema.validate(JSON.parse(text)));
   if (faults.length === 0) return text;
   const words = faults.map(describeFault).join('; ');
   throw new CallError('invalid_response', `The tool's output does not fit its output_schema. ${words}.`);

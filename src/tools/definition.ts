@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { foldNames, isOneOf } from '../fold-names.ts';
 import { getOwn, isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import { compileSchema, SchemaError } from '../json-schema/compile-schema.ts';
 import { findWebhookFault } from './check-webhook.ts';
@@ -174,9 +175,9 @@ function findParametersFault(parameters: JsonObject): string | undefined {
 
 function findHiddenFault({ parameters, hidden = {} }: Definition): string | undefined {
   const properties = getOwn(parameters, 'properties');
-  const name = Object.keys(hidden).find(
-    (name) => name === '__proto__' || (isJsonObject(properties) && Object.hasOwn(properties, name)),
-  );
+  // Whatever its case: a model could not give such an argument.
+  const parameterNames = foldNames(isJsonObject(properties) ? Object.keys(properties) : []);
+  const name = Object.keys(hidden).find((name) => name === '__proto__' || isOneOf(parameterNames, name));
   if (name === undefined) return undefined;
   return faultAt(
     ['hidden', name],

@@ -1,3 +1,5 @@
+import { foldNames, isOneOfQuery } from '../../fold-names.ts';
+
 /** A request as it is about to be sent. */
 export interface OutgoingRequest {
   url: string;
@@ -31,11 +33,14 @@ export function withHeaders(request: OutgoingRequest, added: Record<string, stri
 /** Sets a parameter of the query in place of all of its name: none that came from a model may stand before it. */
 export function withQueryParameter(request: OutgoingRequest, name: string, value: string): OutgoingRequest {
   const url = new URL(request.url);
+  const own = foldNames([name]);
   // By hand, as `searchParams` would spell the other parameters anew.
   const others = url.search
     .slice(1)
     .split('&')
-    .filter((pair) => pair !== '' && !new URLSearchParams(pair).has(name));
+    .filter(
+      (pair) => pair !== '' && ![...new URLSearchParams(pair).keys()].some((key) => isOneOfQuery(own, key)),
+    );
   url.search = [...others, `${percentEncode(name)}=${percentEncode(value)}`].join('&');
   return { ...request, url: url.href };
 }

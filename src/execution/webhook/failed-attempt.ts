@@ -19,24 +19,24 @@ const CODES: Record<EgressError['reason'], CallErrorCode> = {
   canceled: 'canceled',
   too_large: 'response_too_large',
   invalid_response: 'invalid_response',
+  exhausted: 'resource_exhausted',
 };
 
 /** No whole answer came. @param isRepeatable whether running the tool twice does no more than running it once. */
 export function brokenAttempt(error: EgressError, isRepeatable: boolean): FailedAttempt {
   const { reason, bytesSent } = error;
-  const isAmbiguous = bytesSent && !isRepeatable && AMBIGUOUS.has(reason);
-  const words = isAmbiguous ? ' The call may have executed: check before you call again.' : '';
+  const mayHaveRun = bytesSent && !isRepeatable;
   return {
     kind: 'failed',
     failure: failureOf(error),
-    error: new CallError(CODES[reason], `${error.message}.${words}`, {
+    error: new CallError(CODES[reason], `${error.message}.${mayHaveRun ? MAY_HAVE_EXECUTED : ''}`, {
       cause: error,
-      mayHaveRun: bytesSent && reason !== 'forbidden',
+      mayHaveRun,
     }),
   };
 }
 
-const AMBIGUOUS: ReadonlySet<EgressError['reason']> = new Set(['reset', 'timeout', 'canceled']);
+const MAY_HAVE_EXECUTED = ' The call may have executed: check before you call again.';
 
 function failureOf({ reason, bytesSent }: EgressError): AttemptFailure {
   switch (reason) {
@@ -50,26 +50,34 @@ function failureOf({ reason, bytesSent }: EgressError): AttemptFailure {
     case 'canceled':
     case 'too_large':
     case 'invalid_response':
+    case 'exhausted':
       return { kind: 'other' };
     default:
       return reason satisfies never;
   }
 }
 
-/** An answer came, with another status than 2xx. @param now the time in milliseconds since 1970. */
-export function refusedStatus({ status, headers }: EgressResponse, now: number): FailedAttempt {
+/**
+ * An answer came, with another status than 2xx.
+ *
+ * @param now the time in milliseconds since 1970.
+ */
+export function refusedStatus(
+  { status, headers }: EgressResponse,
+  { isRepeatable, now }: { isRepeatable: boolean; now: number },
+): FailedAttempt {
   const retryAfterMs = parseRetryAfter(getOwn(headers, 'retry-after'), now);
-  const isRedirect = status >= 300 && status < 400;
-  const again =
-    retryAfterMs === undefined ? '' : ` It asks for a pause of ${Math.ceil(retryAfterMs / 1000)} s.`;
+  const words = [`The upstream answered with HTTP status ${status}.`];
+  if (status >= 300 && status < 400) words.push('Redirects are not followed.');
+  if (retryAfterMs !== undefined) words.push(`It asks for a pause of ${Math.ceil(retryAfterMs / 1000)} s.`);
+  // 401 and 429 say that the call was refused, not run.
+  const mayHaveRun = !isRepeatable && status !== 401 && status !== 429;
+  const isAmbiguous = mayHaveRun && status >= 500;
   return {
     kind: 'failed',
     failure: { kind: 'status', status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
-    error: new CallError(
-      'upstream_error',
-      `The upstream answered with HTTP status ${status}.${isRedirect ? ' Redirects are not followed.' : again}`,
-      // 429 says that the call was refused, not run.
-      { mayHaveRun: status !== 429 },
-    ),
+    error: new CallError('upstream_error', words.join(' ') + (isAmbiguous ? MAY_HAVE_EXECUTED : ''), {
+      mayHaveRun,
+    }),
   };
 }

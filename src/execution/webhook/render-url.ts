@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../json.ts';
 import { fillTemplate, parseUrlTemplate, placeholdersOf, type Template } from '../../tools/template.ts';
 import { CallError } from '../call.ts';
-import { encodeText, givenValue, unplaceable } from './render-value.ts';
+import { type Counter, count } from './render-limits.ts';
+import { encodeText, fillGiven, type Given, givenValue, unplaceable } from './render-value.ts';
 
 const NO_URL = { href: '', origin: '', pathname: '', search: '' };
 
@@ -17,7 +18,7 @@ export interface UrlTemplate {
    *
    * @throws CallError `invalid_arguments`
    */
-  render(values: JsonObject): { base: string; pairs: string[] };
+  render(values: JsonObject, counter: Counter): { base: string; pairs: string[] };
 }
 
 /**
@@ -49,30 +50,37 @@ export function prepareUrl(url: string, names: ReadonlySet<string>): UrlTemplate
     queryNames: pairs
       .flatMap((pair) => [...new URLSearchParams(pair).keys()])
       .filter((name) => !name.includes(mark)),
-    render: (values) => ({
-      base: renderBase(base, values),
-      pairs: pairTemplates.flatMap((pair) => fillTemplate(pair, (name) => encoded(values, name)) ?? []),
+    render: (values, counter) => ({
+      base: renderBase(base, values, counter),
+      pairs: pairTemplates.flatMap(
+        (pair) => fillGiven(pair, values, (name, value) => encoded(name, value, counter)) ?? [],
+      ),
     }),
   };
 }
 
-function renderBase(template: Template, values: JsonObject): string {
-  const base = fillTemplate(template, (name) => {
-    const text = encoded(values, name);
-    if (text === undefined) throw unplaceable(name, 'is needed for the URL');
+function renderBase(template: Template, values: JsonObject, counter: Counter): string {
+  const names = placeholdersOf(template);
+  const base = fillGiven(template, values, (name, value) => {
+    const text = encoded(name, value, counter);
     if (text === '') throw unplaceable(name, 'must not be empty, as it is a part of the path of the URL');
     return text;
   });
+  if (base === undefined) {
+    const missing = names.find((name) => givenValue(values, name) === undefined) ?? '';
+    throw unplaceable(missing, 'is needed for the URL');
+  }
   // Its encoded values have no slash, so that nothing but dots, as a whole segment, could lead a parser elsewhere.
-  if (base !== undefined && new URL(base).href === base) return base;
-  const [first = '', ...others] = placeholdersOf(template);
-  const name = [first, ...others].find((one) => /^\.+$/.test(encoded(values, one) ?? '')) ?? first;
+  if (new URL(base).href === base) return base;
+  const name = names.find((one) => /^\.+$/.test(String(givenValue(values, one)))) ?? names[0] ?? '';
   throw unplaceable(name, 'must not make a segment of dots in the path of the URL');
 }
 
-function encoded(values: JsonObject, name: string): string | undefined {
-  const value = givenValue(values, name);
-  if (value === undefined) return undefined;
-  if (typeof value !== 'object') return encodeText(name, String(value));
-  throw unplaceable(name, 'must be a string, a number, true or false, as it is a part of the URL');
+function encoded(name: string, value: Given, counter: Counter): string {
+  if (typeof value === 'object') {
+    throw unplaceable(name, 'must be a string, a number, true or false, as it is a part of the URL');
+  }
+  const text = String(value);
+  count(counter, text.length);
+  return encodeText(name, text);
 }

@@ -7,12 +7,13 @@ import type { JsonObject } from '../../json.ts';
 import type { Tool } from '../../tools/tool.ts';
 import { CallError, type CallScope } from '../call.ts';
 import type { ExecutionContext } from '../context.ts';
+import { inTurn } from '../large-work.ts';
 import type { PreparedWebhook } from '../prepare-tool.ts';
 import { retryDelay } from '../resilience/retry.ts';
 import { authorize, findCredential } from './authorize.ts';
 import { refusedStatus } from './failed-attempt.ts';
 import { readOutput } from './read-output.ts';
-import { sendAttempt } from './send-attempt.ts';
+import { type AttemptOutcome, sendAttempt } from './send-attempt.ts';
 
 /**
  * Calls the tool's URL as its definition says, with its credential. Sends again only what is safe to repeat.
@@ -37,12 +38,19 @@ export async function runWebhook(
   };
   let isRenewed = false;
   let attempt = 0;
+  let last: CallError | undefined;
   for (;;) {
     const authorized =
       credential && token
         ? await authorize(context, request, credential, token)
         : { ...request, secrets: [] };
-    const outcome = await sendAttempt(context, webhook, authorized, scope);
+    let outcome: AttemptOutcome;
+    try {
+      outcome = await sendAttempt(context, webhook, authorized, scope);
+    } catch (error) {
+      // Not sent again: what became of the attempt before says more than that.
+      throw last && error instanceof CallError ? last : error;
+    }
     if (outcome.kind === 'answered') {
       const { response } = outcome;
       if (response.status === 401 && authorized.renew && !isRenewed) {
@@ -55,7 +63,10 @@ export async function runWebhook(
         return takeOutput(response, webhook, authorized, scope);
       }
     }
-    const failed = outcome.kind === 'failed' ? outcome : refusedStatus(outcome.response, context.now());
+    const failed =
+      outcome.kind === 'failed'
+        ? outcome
+        : refusedStatus(outcome.response, { isRepeatable: webhook.isRepeatable, now: context.now() });
     const delayMs = retryDelay(failed.failure, {
       attempt,
       repeatable: webhook.isRepeatable,
@@ -63,6 +74,7 @@ export async function runWebhook(
       random: Math.random,
     });
     if (delayMs === undefined || !(await pause(delayMs, scope.cancellation.signal))) throw failed.error;
+    last = failed.error;
     attempt++;
   }
 }
@@ -86,17 +98,42 @@ function withIdempotencyKey<R extends { readonly headers: Readonly<Record<string
   return { ...request, headers: { ...request.headers, 'idempotency-key': key } };
 }
 
-function takeOutput(
+/** Makes the output of an answer, in its turn; until then the answer counts as held in memory. */
+async function takeOutput(
   response: EgressResponse,
-  { definition }: PreparedWebhook,
+  { definition, isRepeatable }: PreparedWebhook,
   { secrets }: AuthorizedRequest,
-  { budget }: CallScope,
-): string {
-  // Before anything is made of it: other calls may have used up the budget meanwhile.
-  if (response.body.length > budget.bytes) {
-    throw new CallError('response_too_large', 'The outputs of all calls together are too large.');
+  { budget, cancellation, memory, idempotencyKey }: CallScope,
+): Promise<string> {
+  const { length } = response.body;
+  if (!memory.take(length)) {
+    throw new CallError(
+      'resource_exhausted',
+      `Too many answers are held in memory already.${executed(isRepeatable)}`,
+    );
   }
-  return readOutput(response, { pointer: definition.output, secrets });
+  try {
+    return await inTurn(length, cancellation, () => {
+      // Other calls may have used up the budget meanwhile. What is stored under a key is whole all the same.
+      if (length > budget.bytes && idempotencyKey === '') throw tooMuch(isRepeatable);
+      return readOutput(response, { pointer: definition.output, secrets });
+    });
+  } catch (error) {
+    if (!(error instanceof CallError) || error.code !== 'invalid_response') throw error;
+    throw new CallError(error.code, error.message + executed(isRepeatable), { cause: error });
+  } finally {
+    memory.give(length);
+  }
+}
+
+function tooMuch(isRepeatable: boolean): CallError {
+  const words = `The outputs of all calls together are too large.${executed(isRepeatable)}`;
+  return new CallError('response_too_large', words);
+}
+
+/** The answer was 2xx: who calls again for a better one repeats what was done. */
+function executed(isRepeatable: boolean): string {
+  return isRepeatable ? '' : ' The call has executed: check before you call again.';
 }
 
 /** @returns false when the signal aborted instead. */

@@ -48,7 +48,7 @@ async function exchange(
   context: ExecutionContext,
   { definition, isRepeatable }: PreparedWebhook,
   { url, method, headers, body }: Omit<AuthorizedRequest, 'url'> & { readonly url: URL },
-  { cancellation, requestId, budget, trace, usage }: CallScope,
+  { cancellation, requestId, budget, memory, trace, usage, idempotencyKey }: CallScope,
 ): Promise<AttemptOutcome> {
   const span = startAttemptSpan(context.tracer, { method, url, parent: trace, attempt: usage.attempts });
   usage.attempts++;
@@ -59,9 +59,15 @@ async function exchange(
       headers: { ...headers, 'x-request-id': requestId, ...span.context },
       body,
       signal: cancellation,
+      memory,
       maxResponseBytes: Math.max(
         1,
-        Math.min(context.limits.responseBytes, definition.max_response_bytes ?? Infinity, budget.bytes),
+        Math.min(
+          context.limits.responseBytes,
+          definition.max_response_bytes ?? Infinity,
+          // What is stored under a key does not depend on the calls beside it.
+          idempotencyKey === '' ? budget.bytes : Infinity,
+        ),
       ),
     });
     span.end({ status: response.status });
@@ -89,6 +95,7 @@ function verdictOn(outcome: AttemptOutcome, scope: CallScope): Verdict {
       return scope.isToolsTime() ? 'failure' : 'ignored';
     case 'canceled':
     case 'forbidden_address':
+    case 'resource_exhausted':
       return 'ignored';
     default:
       return 'success';

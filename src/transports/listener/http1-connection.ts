@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { bytesTaken, watchReading } from './reading.ts';
 import { destroySoon } from './socket.ts';
 
 /** How often a client that has ended its side is tested for still being there. */
@@ -15,9 +16,10 @@ const badRequest = answer('400 Bad Request', 'Bad request.');
 export type Http1Connection = ReturnType<typeof createHttp1Connection>;
 
 /** What the listener knows of one HTTP/1.1 connection: the answers that it still owes. */
-export function createHttp1Connection(socket: Socket) {
+export function createHttp1Connection(socket: Socket, { stallTimeoutMs }: { stallTimeoutMs: number }) {
   /** In the order of the requests: more than one when the client pipelines. */
   const open = new Set<ServerResponse>();
+  const reading = watchReading(stallTimeoutMs);
   let closing = false;
 
   // A client that has gone and one that has only ended its side look alike: both send a FIN. The kernel of one that
@@ -62,6 +64,11 @@ export function createHttp1Connection(socket: Socket) {
     idle(): void {
       const unread = socket.writableLength > 0;
       if (open.size === 0 || unread) socket.destroy();
+    },
+
+    /** To be called now and then: closes a connection whose client does not read. */
+    check(): void {
+      if (reading.hasStalled(socket.writableLength > 0, bytesTaken(socket))) socket.destroy();
     },
 
     /** Answers what could not be parsed, or did not arrive in time, and closes. May be called again. */

@@ -2,7 +2,7 @@ import { Agent, get, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { connectRaw, start, until } from './testing.ts';
+import { connectRaw, large, start, until } from './testing.ts';
 
 const test = it.concurrent;
 
@@ -143,6 +143,30 @@ test('an answer that the client does not read is given up', async () => {
   client.socket.pause().write(`GET /large HTTP/1.1\r\n${headers}\r\n`);
   await until(() => server.listener.connections === 1);
   await until(() => server.listener.connections === 0);
+});
+
+test('so is one of a client that does not read but goes on to send', async () => {
+  await using server = await start({ stallTimeoutMs: 100 });
+  using client = connectRaw(server.port);
+  client.socket.write(`GET /large HTTP/1.1\r\n${headers}\r\nGET / HTTP/1.1\r\nx: `);
+  client.socket.pause();
+  const sending = setInterval(() => client.socket.write('x'), 20);
+  await until(() => server.listener.connections === 1);
+  await until(() => server.listener.connections === 0);
+  clearInterval(sending);
+});
+
+test('one that is read slowly is not', async () => {
+  await using server = await start({ stallTimeoutMs: 250 });
+  using client = connectRaw(server.port);
+  client.socket.write(`GET /large HTTP/1.1\r\n${headers}Connection: close\r\n\r\n`);
+  const started = performance.now();
+  client.socket.on('data', () => {
+    if (performance.now() - started > 1000) return;
+    client.socket.pause();
+    setTimeout(() => client.socket.resume(), 5);
+  });
+  expect((await client.toEnd()).length).toBeGreaterThan(large.length);
 });
 
 test('a call may take longer than a connection may be idle', async () => {

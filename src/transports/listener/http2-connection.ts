@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { bytesTaken, bytesWaiting, type Reading, watchReading } from './reading.ts';
 import { destroySoon } from './socket.ts';
 
 export type Http2Connection = ReturnType<typeof createHttp2Connection>;
@@ -8,12 +9,17 @@ export type Http2Connection = ReturnType<typeof createHttp2Connection>;
 export function createHttp2Connection(
   session: ServerHttp2Session,
   socket: Socket,
-  limits: { handshakeTimeoutMs: number; requestTimeoutMs: number; idleTimeoutMs: number },
+  limits: {
+    handshakeTimeoutMs: number;
+    requestTimeoutMs: number;
+    idleTimeoutMs: number;
+    stallTimeoutMs: number;
+  },
 ) {
-  const open = new Set<ServerHttp2Stream>();
+  const open = new Map<ServerHttp2Stream, Reading>();
 
   session.on('stream', (stream) => {
-    open.add(stream);
+    open.set(stream, watchReading(limits.stallTimeoutMs));
     const timer = stream.endAfterHeaders ? undefined : setTimeout(cancel, limits.requestTimeoutMs, stream);
     stream.once('end', () => clearTimeout(timer));
     stream.once('close', () => {
@@ -32,8 +38,19 @@ export function createHttp2Connection(
   /** Nothing was sent or received for long: closes the session unless it waits for us. */
   const idle = () => {
     if (open.size === 0) close();
-    for (const stream of open) if (stream.writableEnded || stream.writableLength > 0) cancel(stream);
+    for (const stream of open.keys()) if (isUnread(stream)) cancel(stream);
     session.setTimeout(limits.idleTimeoutMs);
+  };
+
+  /** To be called now and then: gives up answers that the client does not read, whatever else it does meanwhile. */
+  const check = () => {
+    const taken = bytesTaken(socket);
+    for (const [stream, reading] of open) {
+      if (!reading.hasStalled(isUnread(stream) && !stream.writableFinished, taken)) continue;
+      // Where not even the socket is read, a reset would wait behind the answer.
+      if (bytesWaiting(socket) > 0) socket.destroy();
+      else cancel(stream);
+    }
   };
   session.on('timeout', idle);
   session.setTimeout(limits.handshakeTimeoutMs);
@@ -42,7 +59,11 @@ export function createHttp2Connection(
   // Node waits without end for a client to close its side of a connection after this side is closed.
   socket.once('finish', () => destroySoon(socket));
 
-  return { close };
+  return { close, check };
+}
+
+function isUnread(stream: ServerHttp2Stream): boolean {
+  return stream.writableEnded || stream.writableLength > 0;
 }
 
 function cancel(stream: ServerHttp2Stream): void {

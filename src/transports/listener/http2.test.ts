@@ -138,6 +138,33 @@ test('so is one of a client that does not read its socket', async () => {
   await until(() => server.listener.connections === 0);
 });
 
+test('one that is not read is given up also while its client pings, and calls go on beside it', async () => {
+  await using server = await start({ stallTimeoutMs: 200 });
+  using session = openSession(server.origin);
+  const unread = session.request({ ':path': '/large' });
+  await once(unread, 'response');
+  const pinging = setInterval(() => session.ping(() => {}), 20);
+  await once(unread, 'close');
+  clearInterval(pinging);
+  expect(unread.rstCode).toBe(constants.NGHTTP2_CANCEL);
+  expect(await text(session.request({ ':path': '/' }))).toContain('"version":"2.0"');
+});
+
+test('so is the connection of a client that does not read its socket but goes on to send', async () => {
+  await using server = await start({ stallTimeoutMs: 100 });
+  using client = connectRaw(server.port);
+  client.socket.pause();
+  const write = (frames: string) => client.socket.write(frames, 'latin1');
+  const fields = '\x82\x86\x04\x06/large\x01\x09localhost';
+  write(`${preface}\0\0\x06\x04\0\0\0\0\0\0\x04\x40\0\0\0`); // settings: windows of 1 GiB
+  write('\0\0\x04\x08\0\0\0\0\0\x3f\0\0\0'); // as much for the connection
+  write(`\0\0${String.fromCharCode(fields.length)}\x01\x05\0\0\0\x01${fields}`);
+  const pinging = setInterval(() => write(`\0\0\x08\x06\0\0\0\0\0${'ping'.repeat(2)}`), 20);
+  await until(() => server.listener.connections === 1);
+  await until(() => server.listener.connections === 0);
+  clearInterval(pinging);
+});
+
 test.each([
   ['the preface and nothing else', preface],
   ['half a frame of settings', preface + settings.slice(0, 5)],

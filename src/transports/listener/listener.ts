@@ -78,7 +78,7 @@ export function createListener(options: ListenerOptions = {}): Listener {
       if (closing) {
         socket.destroy();
       } else if (protocol === 'http1') {
-        track(http1, socket, createHttp1Connection(socket));
+        track(http1, socket, createHttp1Connection(socket, limits));
         for (const listener of serveHttp1) listener.call(server, socket);
       } else {
         // A client that is gone cancels its streams; the socket of a server of HTTP/1.1 would stay half open.
@@ -103,6 +103,11 @@ export function createListener(options: ListenerOptions = {}): Listener {
     server.on('secureConnection', (socket: TLSSocket) => {
       serve(socket, socket.alpnProtocol === 'h2' ? 'http2' : 'http1');
     });
+
+    const checking = setInterval(() => {
+      for (const connection of [...http1.values(), ...http2.values()]) connection.check();
+    }, limits.stallTimeoutMs / 4).unref();
+    server.once('close', () => clearInterval(checking));
 
     const stop = server.close;
     server.close = (callback) => {

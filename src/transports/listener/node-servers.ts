@@ -34,6 +34,8 @@ export interface ListenerOptions {
    * given up, when nothing moved for so long. A call that waits for us is never cut. Default 5 minutes.
    */
   idleTimeoutMs?: number;
+  /** An answer of which the client has read next to nothing for so long is given up, on both protocols. Default 30 s. */
+  stallTimeoutMs?: number;
 }
 
 /** The options with nothing left open. */
@@ -48,6 +50,7 @@ export function withDefaults(options: ListenerOptions) {
     requestTimeoutMs: 300_000,
     keepAliveTimeoutMs: 72_000,
     idleTimeoutMs: 300_000,
+    stallTimeoutMs: 30_000,
     ...options,
   };
 }

@@ -45,6 +45,9 @@ export const executeInputSchema = z
   })
   .meta({ id: 'ExecuteInput' });
 
+/** An event is made when the one before it has left: what waits here counts as held, and shall not be more. */
+const NONE_AHEAD = { highWaterMark: 0 };
+
 /**
  * Runs tool calls in parallel; the answer is 200 whatever becomes of them, since a failure is a result. Who accepts
  * `text/event-stream` gets each result as it is done.
@@ -58,13 +61,14 @@ export function registerExecuteRoute(app: FastifyInstance, context: ExecutionCon
       requestId: request.id,
       endsAt: Infinity,
       trace: request.span?.context,
+      onAnswered: (release: () => void) => onClose(reply, release),
     };
     reply.header('Vary', 'Accept');
     if (!wantsEvents(request)) {
       return { results: (await executeCalls(context, user, calls, scope)).map(toJson) };
     }
     const results = await streamCalls(context, user, calls, scope);
-    return reply.type('text/event-stream').send(Readable.from(toEvents(results)));
+    return reply.type('text/event-stream').send(Readable.from(toEvents(results), NONE_AHEAD));
   });
 }
 
@@ -87,9 +91,13 @@ async function* toEvents(results: AsyncIterable<CallResult>): AsyncGenerator<str
   yield 'event: done\ndata: {}\n\n';
 }
 
-/** Whether events are what the client would rather have; JSON stays the answer for who takes anything. */
+/** Whether the client asks for events, and not for JSON before them; JSON stays the answer for who takes anything. */
 function wantsEvents({ headers }: FastifyRequest): boolean {
-  return /(?:^|,)\s*text\/event-stream\s*(?:[;,]|$)/i.test(headers.accept ?? '');
+  const types = (headers.accept ?? '').toLowerCase().split(',');
+  const [wanted] = types
+    .map((type) => type.split(';', 1)[0]?.trim())
+    .filter((type) => type === 'text/event-stream' || type === 'application/json');
+  return wanted === 'text/event-stream';
 }
 
 function readCalls(body: unknown, maxCalls: number) {
@@ -116,8 +124,14 @@ function readCalls(body: unknown, maxCalls: number) {
 /** A signal that aborts when the client is gone before it has its answer. */
 function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once('close', () => {
+  onClose(reply, () => {
     if (!reply.raw.writableFinished) gone.abort();
   });
   return gone.signal;
+}
+
+/** Calls `listener` when the answer has left, or its client; at once where that was before. */
+function onClose({ raw }: FastifyReply, listener: () => void): void {
+  if (raw.destroyed) listener();
+  else raw.once('close', listener);
 }
