@@ -29,7 +29,7 @@ Tool Service is at ${service.url} - its API is described at ${service.url}/docs/
 A token for trying it (development, user ${DEVELOPMENT_USER}, 24 hours):
 ${token}
 
-List tools, register one, find tools by one of the system's:
+List tools, register one, find tools with a built-in tool:
 curl -sSw '\\n' ${authorization} ${service.url}/ms7/api/v1/tools/
 curl -sSw '\\n' ${authorization} ${json} -d '${JSON.stringify(tool)}' ${service.url}/ms7/api/v1/tools/
 curl -sSw '\\n' ${authorization} ${json} -d '${JSON.stringify(call)}' ${service.url}/ms7/api/v1/execute/

@@ -1,13 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { ConfigError, parseConfig } from '../config.ts';
+import { type Config, ConfigError, parseConfig } from '../config.ts';
 import { parseUuid } from '../uuid.ts';
 import { localToken } from './local-token.ts';
 
 const USAGE =
   'usage: npm run import -- FILE [--user UUID | --token TOKEN] [--url http://127.0.0.1:8007]\n' +
   'FILE is JSON: functions, tools or an OpenAPI document, or {"document": …, "execution": …, "credentials": …}.\n' +
-  'The token is --token, else the environment variable TOKEN, else one made here for --user.';
+  'The token is --token, else one made here for --user, else the environment variable TOKEN. The service is at --url,\n' +
+  'else where HOST and PORT say.';
 
 interface Result {
   readonly name: string;
@@ -15,6 +16,9 @@ interface Result {
   readonly errors: readonly string[];
   readonly notes: readonly string[];
 }
+
+// Whoever reads may stop early.
+process.stdout.on('error', () => process.exit());
 
 // Registers the tools of a file with the running service; says what became of each.
 try {
@@ -24,13 +28,19 @@ try {
     options: {
       user: { type: 'string' },
       token: { type: 'string' },
-      url: { type: 'string', default: 'http://127.0.0.1:8007' },
+      url: { type: 'string' },
+      help: { type: 'boolean' },
     },
   });
   const [file] = positionals;
-  if (file === undefined || positionals.length > 1) throw new Error('Name one FILE.');
-  const token = values.token ?? process.env.TOKEN ?? (await tokenFor(values.user));
-  const answer = await fetch(new URL('/ms7/api/v1/tools/import/', values.url), {
+  if (values.help || file === undefined || positionals.length > 1) throw new Error('Name one FILE.');
+  const config = parseConfig(process.env);
+  const token =
+    values.token ?? (values.user === undefined ? process.env.TOKEN : await tokenFor(config, values.user));
+  if (!token) throw new Error('Give --user, --token or TOKEN.');
+  const scheme = config.TLS_CERT_FILE === undefined ? 'http' : 'https';
+  const url = values.url ?? `${scheme}://${config.HOST}:${config.PORT}`;
+  const answer = await fetch(new URL('/ms7/api/v1/tools/import/', url), {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: readFileSync(file),
@@ -57,10 +67,10 @@ function report(results: readonly Result[]): void {
   if (counts.has('refused')) process.exitCode = 1;
 }
 
-async function tokenFor(user: string | undefined): Promise<string> {
+async function tokenFor(config: Config, user: string): Promise<string> {
   const userId = parseUuid(user);
-  if (userId === undefined) throw new Error('Give --token, TOKEN, or --user with a UUID.');
-  return localToken(parseConfig(process.env), { userId, ttlSeconds: 60 });
+  if (userId === undefined) throw new Error('--user must be a UUID.');
+  return localToken(config, { userId, ttlSeconds: 60 });
 }
 
 function faultOf(error: unknown): string {

@@ -68,8 +68,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => sendError(error, request, describe(request, reply)),
   });
 
-  /** Logs and counts a request that is over. */
+  const concluded = new WeakSet<FastifyRequest>();
+  /** Logs and counts a request that is over, once: its end may be heard of twice. */
   const conclude = (request: FastifyRequest, reply: FastifyReply, status: number) => {
+    if (concluded.has(request)) return;
+    concluded.add(request);
     const { method } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
     const line = {

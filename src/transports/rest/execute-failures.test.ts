@@ -15,14 +15,17 @@ const service = await startTestService({ MAX_RESPONSE_BYTES: '1024', MAX_CALLS_P
 afterAll(() => service.close());
 const newUser = () => createHttpClient(service.url, makeToken());
 
-const LATE = 'The upstream did not answer in time. The call may have executed: check before you call again.';
+const MAY_HAVE = 'The call may have executed: check before you call again.';
+const HAS = 'The call has executed: check before you call again.';
+const LATE = `The upstream did not answer in time. ${MAY_HAVE}`;
 
 /** An endpoint that always answers so. */
 const startUpstream = (status: number, headers: Record<string, string>, body: string | Buffer = '') =>
   startStubWebhook((_request, response) => response.writeHead(status, headers).end(body));
 
 describe('failures', () => {
-  const status = (code: number) => `The upstream answered with HTTP status ${code}.`;
+  const status = (code: number) =>
+    `The upstream answered with HTTP status ${code}.${code < 500 ? '' : ` ${MAY_HAVE}`}`;
   const redirected = (code: number) => `${status(code)} Redirects are not followed.`;
   it.each([
     ...[400, 401, 404, 429, 500, 503].map((code) => [
@@ -43,14 +46,14 @@ describe('failures', () => {
       200,
       { 'content-type': 'application/json' },
       '{',
-      'The upstream answered with a body that is not valid JSON.',
+      `The upstream answered with a body that is not valid JSON. ${HAS}`,
       'invalid_response',
     ],
     [
       200,
       {},
       Buffer.from([0xff, 0xfe]),
-      'The upstream answered with bytes that are not UTF-8 text.',
+      `The upstream answered with bytes that are not UTF-8 text. ${HAS}`,
       'invalid_response',
     ],
   ] as [number, Record<string, string>, string | Buffer, string, string][])(
@@ -77,7 +80,7 @@ describe('failures', () => {
     const results = await execute(send, calls);
     expect(results.map(({ output, error_code: code }) => [output, code])).toEqual([
       [LATE, 'timeout'],
-      ["The upstream's response is too large.", 'response_too_large'],
+      [`The upstream's response is too large. ${MAY_HAVE}`, 'response_too_large'],
       ['The upstream refused the connection.', 'unreachable'],
     ]);
   });

@@ -27,7 +27,7 @@ describe('a call as its definition says it', () => {
       },
     });
     const input = { id: 'a/b?c#d', tags: ['x', 'y z'], page: 2, title: 'T', more: [1, { a: null }] };
-    const body = { data: { title: 'T', page: 2 }, more: [1, { a: null }] };
+    const body = { more: [1, { a: null }], data: { title: 'T', page: 2 } };
     expect(await run(send, { name: 'one', arguments: input })).toEqual(['success', JSON.stringify(body)]);
     const [request] = upstream.requests;
     expect(request).toMatchObject({ method: 'PUT', body: JSON.stringify(body) });
@@ -138,7 +138,7 @@ describe('a call as its definition says it', () => {
       ['none', '/data/0'],
       ['proto', '/__proto__'],
     ] as const) {
-      const words = `The upstream's answer has nothing at ${pointer}.`;
+      const words = `The upstream's answer has nothing at ${pointer}. The call has executed: check before you call again.`;
       expect(await run(send, { name })).toEqual(['error', words, 'invalid_response']);
     }
   });

@@ -176,7 +176,8 @@ describe('bulkheads', () => {
     startTestService({
       MAX_RUNNING_CALLS: '20',
       MAX_RUNNING_CALLS_PER_USER: '10',
-      MAX_RUNNING_CALLS_PER_HOST: '4',
+      // Of which one user has half.
+      MAX_RUNNING_CALLS_PER_HOST: '8',
       MAX_QUEUED_CALLS_PER_USER: '8',
     });
 

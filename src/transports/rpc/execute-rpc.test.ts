@@ -11,6 +11,7 @@ import { webhookInput } from '../../testing/tools-context.ts';
 const SERVICE_SECRET = 'secret-of-the-service-inference-in-tests';
 const success = (output: unknown) => ({ status: 'success', output: JSON.stringify(output) });
 const failure = (errorCode: string, output: string) => ({ status: 'error', errorCode, output });
+const MAY_HAVE = 'The call may have executed: check before you call again.';
 const EXACTLY = 'Call one of the tools that you were given, by its exact name.';
 const notFound = (name: string) => failure('tool_not_found', `There is no tool named "${name}". ${EXACTLY}`);
 const weather = { name: 'get_current_weather', arguments: { location: 'Paris' } };
@@ -164,7 +165,7 @@ describe.each(protocols)('Failures by $name', (protocol) => {
     expect(code).toBe('OK');
     expect(results).toMatchObject([
       { ...failure('timeout', results[0]?.output as string), durationMs: expect.any(Number) },
-      failure('upstream_error', 'The upstream answered with HTTP status 503.'),
+      failure('upstream_error', `The upstream answered with HTTP status 503. ${MAY_HAVE}`),
       { ...success({}), errorCode: '' },
       { errorCode: 'invalid_arguments', output: expect.stringContaining('/location') },
     ]);

@@ -46,6 +46,8 @@ function readRequest(
       requestId: httpRequest?.id ?? '',
       trace: httpRequest?.span?.context,
       endsAt: performance.now() + (timeoutMs() ?? Infinity),
+      onAnswered: (release) =>
+        httpRequest?.response ? httpRequest.response.once('close', release) : release(),
     },
   };
 }

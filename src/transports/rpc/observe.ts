@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import type { Metrics } from '../../metrics.ts';
 import { httpRequestKey } from './caller.ts';
@@ -7,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The RPC that the request carries and how it ended, for the request's one line in the log. */
     rpc: { method: string; code: string } | null;
+    /** The response of an RPC, to hear when it is done with. */
+    response: EventEmitter | null;
   }
 }
 

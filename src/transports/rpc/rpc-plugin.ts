@@ -1,5 +1,6 @@
 import { type ConnectRouter, createContextValues } from '@connectrpc/connect';
 import { fastifyConnectPlugin } from '@connectrpc/connect-fastify';
+import { compressionGzip } from '@connectrpc/connect-node';
 import type { FastifyInstance } from 'fastify';
 import type { ExecutionContext } from '../../execution/context.ts';
 import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
@@ -52,8 +53,10 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
     }
   };
   app.decorateRequest('rpc', null);
+  app.decorateRequest('response', null);
   await app.register(async (scope) => {
-    scope.addHook('onRequest', (request, _reply, done) => {
+    scope.addHook('onRequest', (request, reply, done) => {
+      request.response = reply.raw;
       // Connect makes URLs of the authority, which HTTP/1.0 does not know and strangers may misspell.
       const { headers } = request.raw;
       const name = request.raw.httpVersionMajor === 2 && headers[':authority'] ? ':authority' : 'host';
@@ -65,6 +68,8 @@ export async function registerRpc(app: FastifyInstance, context: RpcContext): Pr
       interceptors: [observe(context.metrics)],
       contextValues: (request) => createContextValues().set(httpRequestKey, request),
       readMaxBytes: context.limits.messageBytes,
+      // Not Brotli: a few bytes of it make its decoder hold megabytes before the limit on a message is met.
+      acceptCompression: [compressionGzip],
     });
   });
 }
