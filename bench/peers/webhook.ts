@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { servePeer } from './peer.ts';
 
-// Somebody's endpoint. `/echo` answers what it was sent, `/slow` does after 100 ms; everything else is never answered.
+// Somebody's endpoint. `/echo` answers what it was sent, `/slow` does after 100 ms, `/late` after 2 s; everything else
+// is never answered.
 
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
@@ -15,6 +16,7 @@ const server = createServer((request, response) => {
     };
     if (request.url === '/echo') answer();
     else if (request.url === '/slow') setTimeout(answer, 100);
+    else if (request.url === '/late') setTimeout(answer, 2000);
   });
 });
 server.keepAliveTimeout = 60_000;
