@@ -13,6 +13,11 @@ export type Handle = PgDatabase<PgQueryResultHKT>;
 export type Transaction = Handle & { readonly [inTransaction]: true };
 declare const inTransaction: unique symbol;
 
+export interface TransactionOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly survivesPowerLoss?: boolean;
+}
+
 /** One database, of either engine. */
 export interface Database {
   readonly dialect: 'sqlite' | 'postgres';
@@ -24,11 +29,11 @@ export interface Database {
    *
    * @throws ServiceError `unavailable` when the database takes no change within 5 s of the asking; the signal's reason
    * when it aborts before `work` begins. What has begun goes on to its end.
+   *
+   * @param options.survivesPowerLoss false for what may be lost when the power goes off: the commit need not wait for the
+   * disk then. It survives the end of the process all the same.
    */
-  transaction<T>(
-    work: (transaction: Transaction) => Promise<T>,
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<T>;
+  transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /**
    * Makes a query ready to run many times, with the values of its placeholders. On PostgreSQL the name is the
    * statement's. Columns are texts and whole numbers, so that nothing need be decoded.

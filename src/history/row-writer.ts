@@ -110,7 +110,10 @@ export function createRowWriter(
       sealed.push(sealRow(row, encryption));
     }
     await nextImmediate();
-    await database.transaction((transaction) => insertExecutions(database, transaction, sealed));
+    // The last rows are not worth waiting for the disk, which everybody's calls would wait for too.
+    await database.transaction((transaction) => insertExecutions(database, transaction, sealed), {
+      survivesPowerLoss: false,
+    });
   }
 
   function trim(): void {

@@ -2,7 +2,8 @@ import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openTestDatabase } from '../../testing/test-database.ts';
 import type { Database } from '../database.ts';
@@ -29,6 +30,19 @@ describe('openSqlite', () => {
     await expect(failed).rejects.toThrow('changed my mind');
     expect(result).toBe('done');
     expect(await ids(database)).toEqual(['a']);
+  });
+
+  it('waits for the disk with each commit, unless a transaction may be lost when the power goes off', async () => {
+    await using database = openTestDatabase();
+    // As a driver of SQLite, which this is under its common type.
+    const synchronous = async (transaction: unknown) =>
+      (transaction as BetterSQLite3Database).get(sql`pragma synchronous`);
+    const [full, normal] = [{ synchronous: 2 }, { synchronous: 1 }];
+    expect(await database.transaction(synchronous)).toEqual(full);
+    expect(await database.transaction(synchronous, { survivesPowerLoss: false })).toEqual(normal);
+    const failing = async () => Promise.reject(new Error('changed my mind'));
+    await database.transaction(failing, { survivesPowerLoss: false }).catch(() => {});
+    expect(await database.transaction(synchronous)).toEqual(full);
   });
 
   it('runs transactions one after another, however long they wait', async () => {

@@ -48,10 +48,12 @@ export function openSqlite(file: string, { busyLimitMs = BUSY_LIMIT_MS } = {}): 
     dialect: 'sqlite',
     tables: schema as unknown as Tables,
     read: drizzle(reader) as unknown as Handle,
-    transaction: (work, { signal } = {}) => {
+    transaction: (work, { signal, survivesPowerLoss = true } = {}) => {
       const askedAt = performance.now();
       return mutex.run(async () => {
         try {
+          // Of the connection, and so of this transaction alone, as there is one at a time.
+          if (!survivesPowerLoss) writer.pragma('synchronous = normal');
           await begin(askedAt, signal);
           const result = await work(transactionHandle);
           writer.exec('commit');
@@ -62,6 +64,8 @@ export function openSqlite(file: string, { busyLimitMs = BUSY_LIMIT_MS } = {}): 
           throw new ServiceError('unavailable', 'The database cannot take changes now. Try again.', {
             cause: error,
           });
+        } finally {
+          if (!survivesPowerLoss) writer.pragma('synchronous = full');
         }
       }, signal);
     },
