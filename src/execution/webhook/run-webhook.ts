@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callerKey } from '../../caller.ts';
+import type { Cancellation } from '../../cancellation.ts';
 import type { AuthorizedRequest } from '../../egress/credentials/credentials.ts';
 import type { EgressResponse } from '../../egress/egress-client.ts';
 import type { JsonObject } from '../../json.ts';
@@ -119,6 +120,7 @@ async function takeOutput(
       return readOutput(response, { pointer: definition.output, secrets });
     });
   } catch (error) {
+    if (cancellation.aborted && !(error instanceof CallError)) throw notRead(cancellation, isRepeatable);
     if (!(error instanceof CallError) || error.code !== 'invalid_response') throw error;
     throw new CallError(error.code, error.message + executed(isRepeatable), { cause: error });
   } finally {
@@ -129,6 +131,12 @@ async function takeOutput(
 function tooMuch(isRepeatable: boolean): CallError {
   const words = `The outputs of all calls together are too large.${executed(isRepeatable)}`;
   return new CallError('response_too_large', words);
+}
+
+function notRead({ reason }: Cancellation, isRepeatable: boolean): CallError {
+  const isTimeout = reason instanceof DOMException && reason.name === 'TimeoutError';
+  const words = `The ${isTimeout ? 'time for the call was up' : 'call was canceled'} before its answer was read.`;
+  return new CallError(isTimeout ? 'timeout' : 'canceled', words + executed(isRepeatable));
 }
 
 /** The answer was 2xx: who calls again for a better one repeats what was done. */
