@@ -41,7 +41,7 @@ describe('parseConfig', () => {
     ['PORT', '65536'],
     ['PORT', 'eighty'],
     ['DATABASE_URL', 'mysql://x'],
-    ['DATABASE_URL', 'postgres://x'],
+    ['DATABASE_URL', 'postgres:x'],
     ['SERVICE_TOKENS', 'nameless'],
     ['SERVICE_TOKENS', 'short:secret'],
     ['SERVICE_TOKENS', `a:${'s'.repeat(32)},b:${'s'.repeat(32)}`],

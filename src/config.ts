@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import type { DatabaseUrl } from './db/open-database.ts';
 import { type EgressAllow, parseEgressAllow } from './egress/address-policy.ts';
 
 /** A setting has a value that cannot be used. The message is one line and names the variable, never its value. */
@@ -110,14 +111,11 @@ function parseOrigins(text: string): string[] {
   });
 }
 
-export type DatabaseUrl = { readonly dialect: 'sqlite'; readonly file: string };
-
 function parseDatabaseUrl(text: string): DatabaseUrl {
   const match = /^(?:file:(?:\/\/(?=\/))?|sqlite:\/\/\/)([^?#]+)$/.exec(text);
   if (match?.[1]) return { dialect: 'sqlite', file: match[1] };
-  if (/^postgres(ql)?:/.test(text))
-    throw new Error('names PostgreSQL, which this version does not support yet');
-  throw new Error('must be file:PATH or sqlite:///PATH');
+  if (/^postgres(?:ql)?:\/\//.test(text) && URL.canParse(text)) return { dialect: 'postgres', url: text };
+  throw new Error('must be file:PATH, sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE');
 }
 
 function parseNetworks(text: string): string[] {
@@ -138,6 +136,14 @@ const httpUrl = () =>
     .string()
     .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http or https URL');
 
+const urlOf = (scheme: string) =>
+  z
+    .string()
+    .refine(
+      (text) => new RegExp(`^${scheme}s?://`).test(text) && URL.canParse(text),
+      `must be a URL that begins with ${scheme}:// or ${scheme}s://`,
+    );
+
 const noEgress: EgressAllow = parseEgressAllow('');
 
 const environmentSchema = z
@@ -149,7 +155,15 @@ const environmentSchema = z
     PORT: integer(8007, 0, 65_535),
     TLS_CERT_FILE: z.string().optional(),
     TLS_KEY_FILE: z.string().optional(),
+    SHUTDOWN_DELAY: duration('0s', 0, 600_000),
+    WORKERS: integer(1, 1, 64),
     DATABASE_URL: z.string().default('file:./data/tools.db').transform(parsedBy(parseDatabaseUrl)),
+    DATABASE_POOL_SIZE: integer(10, 1, 1000),
+    DATABASE_TIMEOUT: duration('5s', 100, 60_000),
+    MIGRATE: z
+      .enum(['on', 'off'], 'must be on or off')
+      .default('on')
+      .transform((text) => text === 'on'),
     JWT_SECRET_KEY: z.string().optional(),
     JWT_SECRET_KEY_PREVIOUS: z.string().optional(),
     JWT_ISSUER: z.string().default('https://ms1.auth-service.com'),
@@ -158,8 +172,8 @@ const environmentSchema = z
     RPC_AUTH: z
       .enum(['required', 'trusted-network'], 'must be required or trusted-network')
       .default('required'),
-    RABBITMQ_URL: z.string().optional(),
-    REDIS_URL: z.string().optional(),
+    RABBITMQ_URL: urlOf('amqp').optional(),
+    REDIS_URL: urlOf('redis').optional(),
     EGRESS_ALLOW: z.string().transform(parsedBy(parseEgressAllow)).default(noEgress),
     RATE_LIMIT_USER: rateLimit('20000/day'),
     RATE_LIMIT_ANON: rateLimit('100/day'),
@@ -212,6 +226,13 @@ const environmentSchema = z
         fault('JWT_SECRET_KEY', 'must have at least 32 bytes in production');
       }
       if (settings.ENCRYPTION_KEY === undefined) fault('ENCRYPTION_KEY', 'must be set in production');
+    }
+    if (settings.DATABASE_URL.dialect === 'postgres') {
+      for (const name of ['JWT_SECRET_KEY', 'ENCRYPTION_KEY'] as const) {
+        if (settings[name] === undefined) {
+          fault(name, 'must be set with a postgres:// DATABASE_URL, as all replicas share it');
+        }
+      }
     }
     if ((settings.TLS_CERT_FILE === undefined) !== (settings.TLS_KEY_FILE === undefined)) {
       fault(

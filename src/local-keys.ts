@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { DatabaseUrl } from './db/open-database.ts';
 
 /**
  * A key of this installation, made at the first call and kept in a file that only its owner can read (mode 0600). Where
@@ -30,6 +31,12 @@ export function loadOrCreateKey(
   const key = read(file);
   if (!key) throw new Error(`the key in ${name} cannot be read`);
   return { key, file, created: true };
+}
+
+/** Where the keys of an installation are: beside its SQLite file. @throws Error where a server keeps the data. */
+export function localFolder(database: DatabaseUrl): string {
+  if (database.dialect === 'sqlite') return dirname(database.file);
+  throw new Error('keys are kept beside a SQLite database only');
 }
 
 function read(file: string): string | undefined {

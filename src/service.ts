@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { type Config, ConfigError } from './config.ts';
-import { openSqlite } from './db/sqlite/open.ts';
+import { openDatabase } from './db/open-database.ts';
 import { checkUrl } from './egress/address-policy.ts';
 import { createCredentials } from './egress/credentials/credentials.ts';
 import { createEgressClient } from './egress/egress-client.ts';
@@ -16,7 +16,7 @@ import { createGetCurrentWeather, weatherTool } from './execution/internal/weath
 import { createBulkheads } from './execution/resilience/bulkheads.ts';
 import { createCircuitBreaker } from './execution/resilience/circuit-breaker.ts';
 import { createHistory } from './history/create-history.ts';
-import { loadOrCreateKey } from './local-keys.ts';
+import { loadOrCreateKey, localFolder } from './local-keys.ts';
 import type { Logger } from './logging.ts';
 import { createLruCache } from './lru-cache.ts';
 import { createMetrics } from './metrics.ts';
@@ -71,7 +71,15 @@ export async function startService(
 ): Promise<Service> {
   reportSettings(config, logger);
   const metrics = createMetrics();
-  const database = naming('DATABASE_URL', 'cannot be opened', () => openSqlite(config.DATABASE_URL.file));
+  const logFault = (error: unknown) => logger.error({ err: error }, 'a fault beside the requests');
+  const database = await openDatabase(config.DATABASE_URL, {
+    poolSize: config.DATABASE_POOL_SIZE,
+    timeoutMs: config.DATABASE_TIMEOUT,
+    migrate: config.MIGRATE,
+    logFault,
+  }).catch((error: unknown) => {
+    throw nameFault('DATABASE_URL', 'cannot be opened', error);
+  });
   const keys = resolveKeys(config, logger);
   const memory = createSharedBudget({
     total: config.MAX_BUFFERED_BYTES,
@@ -107,7 +115,6 @@ export async function startService(
       answerBytes: config.MAX_ANSWER_BYTES,
     },
   };
-  const logFault = (error: unknown) => logger.error({ err: error }, 'a fault beside the requests');
   const tracer = await createTracer({
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
     serviceName: config.OTEL_SERVICE_NAME,
@@ -260,12 +267,11 @@ export async function startService(
 
 /** The keys of the settings, or those of this installation where none are set. */
 function resolveKeys(config: Config, logger: Logger): { jwt: string[]; encryption: Buffer[] } {
-  const folder = dirname(config.DATABASE_URL.file);
   const local = (variable: string, name: string) => {
     const { key, file, created } = naming(
       variable,
       'is not set, and no key can be kept beside the database',
-      () => loadOrCreateKey(folder, name),
+      () => loadOrCreateKey(localFolder(config.DATABASE_URL), name),
     );
     logger.info(
       { variable, file },
@@ -297,8 +303,12 @@ function naming<T>(variable: string, words: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new ConfigError(`${variable} ${words}${reasonOf(error)}`, { cause: error });
+    throw nameFault(variable, words, error);
   }
+}
+
+function nameFault(variable: string, words: string, error: unknown): ConfigError {
+  return new ConfigError(`${variable} ${words}${reasonOf(error)}`, { cause: error });
 }
 
 function cannotListen(error: unknown): unknown {

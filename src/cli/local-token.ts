@@ -1,7 +1,6 @@
-import { dirname } from 'node:path';
 import Fastify from 'fastify';
 import type { Config } from '../config.ts';
-import { loadOrCreateKey } from '../local-keys.ts';
+import { loadOrCreateKey, localFolder } from '../local-keys.ts';
 import { issueToken, type TokenOptions } from '../transports/issue-token.ts';
 import { registerTokens } from '../transports/tokens.ts';
 
@@ -12,7 +11,7 @@ export async function localToken(config: Config, options: TokenOptions): Promise
 }
 
 function localKey(config: Config): string {
-  const { key, file, created } = loadOrCreateKey(dirname(config.DATABASE_URL.file), 'jwt-secret-key');
+  const { key, file, created } = loadOrCreateKey(localFolder(config.DATABASE_URL), 'jwt-secret-key');
   if (created) {
     process.stderr.write(
       `A key was made in ${file}: only a service with the same DATABASE_URL takes this token.\n`,

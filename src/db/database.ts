@@ -1,5 +1,5 @@
 import type { SQL } from 'drizzle-orm';
-import type { PgColumn, PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { PgColumn, PgDatabase, PgQueryResultHKT, PgTable } from 'drizzle-orm/pg-core';
 import type * as postgresTables from './postgres/schema.ts';
 import type * as sqliteTables from './sqlite/schema.ts';
 
@@ -25,10 +25,12 @@ export interface Database {
   readonly read: Handle;
   /**
    * Runs `work` in one transaction that may write: commits when it resolves, rolls back when it throws. Never wait in
-   * it for anything but the database.
+   * it for anything but the database, and never read in it by another handle than its own, which would wait for a
+   * second connection. On PostgreSQL `work` runs again where the transaction met another in a deadlock: it changes
+   * nothing but the database.
    *
-   * @throws ServiceError `unavailable` when the database takes no change within 5 s of the asking; the signal's reason
-   * when it aborts before `work` begins. What has begun goes on to its end.
+   * @throws ServiceError `unavailable` when the database takes no change within 5 s of the asking, or cannot be reached;
+   * the signal's reason when it aborts before `work` begins. What has begun goes on to its end.
    *
    * @param options.survivesPowerLoss false for what may be lost when the power goes off: the commit need not wait for the
    * disk then. It survives the end of the process all the same.
@@ -40,14 +42,20 @@ export interface Database {
    */
   prepare<Q extends SelectQuery>(handle: Handle, name: string, query: Q): PreparedQuery<Q>;
   /**
-   * As `prepare`, for an insert of one row whose values are placeholders; it takes rows of that shape. On SQLite it holds
-   * the event loop for some 15 µs a row.
+   * Makes the insertion of whole rows into a table ready to run many times; rows whose keys are there already stay as they
+   * are. On SQLite it holds the event loop for some 15 µs a row.
    */
-  prepareInsert(
+  prepareInsert<T extends PgTable>(
     transaction: Handle,
     name: string,
-    query: InsertQuery,
-  ): (rows: readonly Readonly<Record<string, unknown>>[]) => Promise<void>;
+    table: T,
+  ): (rows: readonly T['$inferSelect'][]) => Promise<void>;
+  /**
+   * Until the transaction ends, `exclusive` keeps other transactions from locking any of these names, and `shared` from
+   * locking them exclusively. Names are texts of any kind. On SQLite, where one transaction runs at a time, it does
+   * nothing.
+   */
+  lock(transaction: Transaction, names: readonly string[], mode: 'shared' | 'exclusive'): Promise<void>;
   /** The condition that a column's value is in the JSON list of texts which the placeholder is given. */
   anyOf(column: PgColumn, placeholder: string): SQL;
   /** Whether an error is the database's refusal of a second row under a unique key. */
@@ -64,11 +72,6 @@ export interface SelectQuery {
   toSQL(): { sql: string; params: unknown[] };
   prepare(name: string): { execute(values?: Record<string, unknown>): Promise<readonly object[]> };
 }
-
-/** What `prepareInsert` takes: a drizzle `insert`. */
-export type InsertQuery = Pick<SelectQuery, 'toSQL'> & {
-  prepare(name: string): { execute(values?: Record<string, unknown>): Promise<unknown> };
-};
 
 /** Runs the query and gives its rows. */
 export type PreparedQuery<Q extends SelectQuery> = (

@@ -70,7 +70,7 @@ describe('a name that was given out', () => {
       ['ok', 'OK-1_'],
     ],
   ])('is made of %j', async (names, expected) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const tools = await createAll(database, ALICE, names);
     const given = await exported(database, ALICE, 'anthropic');
     expect(tools.map(({ id }) => given.get(id))).toEqual(expected);
@@ -78,7 +78,7 @@ describe('a name that was given out', () => {
   });
 
   it('is unique, whatever the tools are called', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const long = 'x'.repeat(70);
     const own = ['a.b', 'a:b', 'c.d', 'c_d', '1.5', '1_5', '.1', '1', '_1', '-', long, `${long}.`];
     const digits = ['9'.repeat(64), `${'9'.repeat(64)}.`, '7'.repeat(63), '7'.repeat(64)];
@@ -91,7 +91,7 @@ describe('a name that was given out', () => {
   });
 
   it('stays plain for the tool whose own name it is, and for no other', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const [dotted, plain, first, second, own] = await createAll(database, ALICE, [
       'c.d',
       'c_d',
@@ -118,7 +118,7 @@ describe('a name that was given out', () => {
   });
 
   it('follows a renaming', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const [tool] = await createAll(database, ALICE, ['a.b']);
     const rename = (name: string) =>
       updateTool(
@@ -136,7 +136,7 @@ describe('a name that was given out', () => {
   });
 
   it("never finds another user's tool, nor a user's for nobody", async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const [secret] = await createAll(database, ALICE, ['a.b']);
     await createAll(database, STAFF, ['s.t'], system);
     const names = ['a_b', 's_t', suffixedName('a_b', secret?.id ?? '')];
@@ -149,7 +149,7 @@ describe('a name that was given out', () => {
   });
 
   it('that was never given out finds nothing', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await createAll(database, ALICE, ['a.b']);
     const names = ['a:b', 'a_b_000000', '__proto__', 'constructor', '', '_', 'x'.repeat(10_000), 'a_b\0'];
     expect(await resolveTools({ database }, ALICE, names)).toEqual(new Map());
@@ -157,7 +157,7 @@ describe('a name that was given out', () => {
 });
 
 it.runIf(hasToolData)('gives out the tools of a corpus under names that find them', async () => {
-  await using database = openTestDatabase();
+  await using database = await openTestDatabase();
   const corpus = readDataLines<{ name: string }>('discovery/corpus.jsonl').map(({ name }) => name);
   const dotted = [...new Set(corpus)].filter((name) => !/^[A-Za-z0-9_-]+$/.test(name)).slice(0, 300);
   expect(dotted.length).toBeGreaterThan(100);

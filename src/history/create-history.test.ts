@@ -31,7 +31,7 @@ const listed = (database: Database) => listExecutions({ database, encryption: te
 
 describe('the history', () => {
   it('keeps what a call came to, without its payload', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database);
     history.record(record({ arguments: { city: 'Zürich' }, output: '"schön"' }));
     history.record(record({ errorCode: 'timeout', toolId: '', attempts: 3 }));
@@ -62,7 +62,7 @@ describe('the history', () => {
   });
 
   it('writes by itself, a batch at a time, in the order of the calls', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const counted = unsteady(database);
     await using history = testHistory(counted);
     await vi.waitFor(() => expect(counted.state.attempts).toBe(1));
@@ -75,7 +75,7 @@ describe('the history', () => {
   });
 
   it('writes a full batch at once', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, {}, { batchMs: 3_600_000 });
     for (let index = 0; index < 500; index++) history.record(record());
     await vi.waitFor(async () => expect(await storedRows(database)).toHaveLength(500));
@@ -83,7 +83,7 @@ describe('the history', () => {
   });
 
   it('writes when it closes, and nothing after that', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const history = testHistory(database);
     for (let index = 0; index < 150; index++) history.record(record());
     await Promise.all([history.close(), history.close()]);
@@ -95,7 +95,7 @@ describe('the history', () => {
   });
 
   it('keeps rows while the database is away, and writes each once when it is back', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 1, longestPauseMs: 4 });
     await vi.waitFor(() => expect(flaky.state.attempts).toBe(1));
@@ -111,7 +111,7 @@ describe('the history', () => {
   });
 
   it('pauses ever longer between attempts', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 1, longestPauseMs: 3_600_000 });
     await vi.waitFor(() => expect(flaky.state.attempts).toBe(1));
@@ -127,7 +127,7 @@ describe('the history', () => {
   });
 
   it('writes a row once, though the database failed after it had taken it', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let failures = 2;
     const forgetful: Database = {
       ...database,
@@ -146,7 +146,7 @@ describe('the history', () => {
   });
 
   it('does not let a row that cannot be written keep back others', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database);
     history.record({ ...record(), argumentsHash: null as unknown as string });
     await history.flush();
@@ -158,7 +158,7 @@ describe('the history', () => {
   });
 
   it('drops the newest of more than 20,000 rows, counts them, and logs it once', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 3_600_000 });
     flaky.state.fault = away();
@@ -174,7 +174,7 @@ describe('the history', () => {
   });
 
   it("drops rows of whoever has most: nobody's flood washes out those of others, nor earlier ones", async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, {}, { batchMs: 1, firstPauseMs: 3_600_000 });
     flaky.state.fault = away();
@@ -196,7 +196,7 @@ describe('the history', () => {
   });
 
   it('logs a flood once, though the database takes what it can', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, {}, { closeMs: 1 });
     for (let index = 0; index < 20_000; index++) history.record(record());
     for (let turn = 0; turn < 5; turn++) {
@@ -208,7 +208,7 @@ describe('the history', () => {
   });
 
   it('drops large payloads, not small ones, where they are too many', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, { payloads: true }, { firstPauseMs: 3_600_000, closeMs: 1 });
     flaky.state.fault = away();
@@ -221,7 +221,7 @@ describe('the history', () => {
   });
 
   it('bounds the payloads that wait', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const flaky = unsteady(database);
     await using history = testHistory(flaky, { payloads: true }, { closeMs: 1 });
     flaky.state.fault = away();
@@ -232,7 +232,7 @@ describe('the history', () => {
   });
 
   it('closes in bounded time when the database hangs, and tells what is lost', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let hang = false;
     let release = () => {};
     const released = new Promise<void>((resolve) => {
@@ -267,7 +267,7 @@ describe('strangers in the history', () => {
     ['nothing', { toolName: '', callId: '' }, { toolName: '', callId: '' }],
   ];
   it.each(odd)('are stored within bounds: %s', async (_name, given, expected) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database);
     history.record(record(given));
     await history.flush();
@@ -276,7 +276,7 @@ describe('strangers in the history', () => {
   });
 
   it('may nest arguments as deeply as they like', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, { payloads: true });
     const depth = 200_000;
     const deep = JSON.parse(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`) as JsonObject;
@@ -290,7 +290,7 @@ describe('payloads in the history', () => {
   const secret = 'a-word-that-only-the-payload-has';
 
   it('are kept encrypted, bound to their row, and shown to their user', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, { payloads: true });
     const call = record({ arguments: { secret, odd: '\0\uD800' }, output: JSON.stringify(secret) });
     history.record(call);
@@ -321,7 +321,7 @@ describe('payloads in the history', () => {
   });
 
   it('are kept up to 64 KiB each', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, { payloads: true });
     const output = 'ü'.repeat(32 * 1024);
     history.record(record({ callId: 'fits', output }));
@@ -334,7 +334,7 @@ describe('payloads in the history', () => {
   });
 
   it('that no key opens any more leave the rest of the row readable', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using history = testHistory(database, { payloads: true });
     history.record(record());
     await history.flush();
@@ -346,7 +346,7 @@ describe('payloads in the history', () => {
 
 describe('retention', () => {
   it('removes what is older when the service starts, and nothing else', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const limit = NOW - 30 * DAY_MS;
     {
       await using history = testHistory(database, { now: () => limit });
@@ -366,7 +366,7 @@ describe('retention', () => {
   it('goes on every hour, and logs what it cannot do', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
-      await using database = openTestDatabase();
+      await using database = await openTestDatabase();
       const flaky = unsteady(database);
       const fault = away();
       flaky.state.fault = fault;
@@ -386,7 +386,7 @@ describe('retention', () => {
   });
 
   it('ends when the history closes, however much is left', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     {
       await using history = testHistory(database, { now: () => 0, retentionMs: 0 });
       for (let index = 0; index < 3000; index++) history.record(record({ startedAt: 1 }));

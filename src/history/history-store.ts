@@ -68,22 +68,10 @@ const reads = preparedOnce((database, handle) => {
   };
 });
 
-const writes = preparedOnce((database, handle) => {
-  const { executions } = database.tables;
-  const fields = Object.keys(getTableColumns(executions)) as (keyof ExecutionRow)[];
-  const values = Object.fromEntries(fields.map((field) => [field, placeholder(field)]));
-  return {
-    // A row that is there already was written by an attempt whose success was not heard of.
-    insert: database.prepareInsert(
-      handle,
-      'insert_execution',
-      handle
-        .insert(executions)
-        .values(values as Record<keyof ExecutionRow, ReturnType<typeof placeholder>>)
-        .onConflictDoNothing(),
-    ),
-  };
-});
+const writes = preparedOnce((database, handle) => ({
+  // A row that is there already was written by an attempt whose success was not heard of.
+  insert: database.prepareInsert(handle, 'insert_executions', database.tables.executions),
+}));
 
 /** Stores rows; those that are there already stay as they are. */
 export async function insertExecutions(

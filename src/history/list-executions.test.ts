@@ -49,7 +49,7 @@ const series = (count: number, overrides: (index: number) => Partial<ExecutionRe
 
 describe('listExecutions', () => {
   it("lists the caller's own, newest first, and nobody else's", async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const { userId } = BOB;
     await store(database, [
       ...series(3),
@@ -67,7 +67,7 @@ describe('listExecutions', () => {
   });
 
   it('gives 100 where no limit is given, and pages of any size without gap or repeat', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await store(
       database,
       series(250, (index) => ({ startedAt: NOW + Math.floor(index / 40) })),
@@ -87,7 +87,7 @@ describe('listExecutions', () => {
   });
 
   it('keeps its place while new rows come', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await store(database, series(20));
     const first = await list(database, { limit: 10 });
     await store(
@@ -111,7 +111,7 @@ describe('listExecutions', () => {
     [{ status: 'success', after: new Date(NOW + 1000) }, ['4', '2']],
     [{ status: 'error', before: new Date(NOW + 3000) }, ['1']],
   ])('filters by time and status: %o', async (query, expected) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await store(
       database,
       series(5, (index) => ({ errorCode: index % 2 === 1 ? 'timeout' : null })),
@@ -120,7 +120,7 @@ describe('listExecutions', () => {
   });
 
   it('filters by tool: its id in any spelling, or a name that the caller may use', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const tools = testToolsContext(database);
     const own = await createTool(tools, ALICE, webhookInput('shared'));
     const odd = await createTool(tools, ALICE, webhookInput('odd name'));
@@ -147,7 +147,7 @@ describe('listExecutions', () => {
   });
 
   it.each([0, -1, 1.5, 1001, Number.NaN])('refuses a limit of %s', async (limit) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await expect(list(database, { limit })).rejects.toMatchObject({
       code: 'invalid_argument',
       fields: { limit: ['must be a whole number from 1 to 1000.'] },
@@ -155,7 +155,7 @@ describe('listExecutions', () => {
   });
 
   it("refuses a cursor that is not its own, and finds nothing of another's by one", async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await store(database, [
       ...series(3),
       ...series(3, (index) => ({
@@ -187,7 +187,7 @@ describe('listExecutions', () => {
   });
 
   it('looks at no more than 20,000 rows for one request, and goes on from there', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const few = new Set([3, 29_500, 30_000, 49_990]);
     const rows = series(50_000, (index) => ({
       startedAt: NOW + Math.floor(index / 3),
@@ -212,7 +212,7 @@ describe('listExecutions', () => {
   });
 
   it('finds what it looks for by an index, whatever the filters', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await store(database, series(1));
     const watched = watchReads(database);
     const tool = record().toolId;
@@ -229,7 +229,7 @@ describe('listExecutions', () => {
   });
 
   it('ends a page early where payloads make it large', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const output = 'x'.repeat(60_000);
     await store(
       database,

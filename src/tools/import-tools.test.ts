@@ -53,7 +53,7 @@ describe('functions', () => {
       ],
     ],
   ])('of %s become tools', async (_, document) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const results = await importTools(context, ALICE, json(document), { execution });
     expect(results).toMatchObject([{ name: 'a.b', status: 'created', errors: [], notes: [] }]);
@@ -66,7 +66,7 @@ describe('functions', () => {
     (tools: object) => ({ tools }),
     (tools: object) => ({ jsonrpc: '2.0', id: 1, result: { tools } }),
   ])('of MCP become tools with their annotations and output schema (%#)', async (wrap) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const outputSchema = { type: 'object', properties: { n: { type: 'integer' } } };
     const annotations = { title: 'A', readOnlyHint: true, openWorldHint: false, destructiveHint: 'no' };
@@ -92,7 +92,7 @@ describe('functions', () => {
   });
 
   it('run as they say themselves, else as the import says, else not at all', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const own = { type: 'webhook', url: 'https://own.example/' };
     const document = json([
@@ -111,7 +111,7 @@ describe('functions', () => {
   });
 
   it('that are none, or are refused, do not touch the others', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database, { checkUrl: () => undefined });
     const document = json([
       3,
@@ -137,7 +137,7 @@ describe('functions', () => {
   });
 
   it.each(toolFormats)('given out for %s come back as they were', async (format) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     await importTools(context, ALICE, json([{ name: 'a.b', description: 'A.', parameters }]), { execution });
     const { tools } = await listTools(context, ALICE, {});
@@ -151,7 +151,7 @@ describe('functions', () => {
 
 describe('an import', () => {
   it('can be repeated: what is the same stays, what differs is changed', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const serverUrl = 'https://pets.example';
     const first = await importTools(context, ALICE, petstoreJson);
@@ -169,7 +169,7 @@ describe('an import', () => {
   });
 
   it('says where a credential is missing, stores what is given, and keeps what is stored', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const note = 'Made without authentication: \'credentials\' has no value for "api_key".';
     const importPets = async (value?: string, serverUrl?: string) => {
@@ -198,7 +198,7 @@ describe('an import', () => {
   });
 
   it('makes system tools for administrators alone', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const document = json([{ name: 'a', parameters }]);
     const options = { execution, isSystem: true };
@@ -210,7 +210,7 @@ describe('an import', () => {
   });
 
   it('stops at what a user may own', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const limits = { toolsPerUser: 1, definitionBytes: 10_000, answerBytes: 1 };
     const context = testToolsContext(database, { limits });
     const results = await importTools(
@@ -241,7 +241,7 @@ describe('an import', () => {
     document31({}, { 'x-all': Object.fromEntries(Array.from({ length: 3001 }, (_, index) => [index, 1])) }),
     document31(Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`/${index}`, { get: {} }]))),
   ])('of a document that is none, or has too many tools, is refused (%#)', async (document) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const given = document === undefined ? undefined : json(document);
     await expect(importTools(context, ALICE, given, { execution })).rejects.toMatchObject({
@@ -251,7 +251,7 @@ describe('an import', () => {
   });
 
   it('of a hostile document leaves the event loop to others', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const schemas = Object.fromEntries(
       Array.from({ length: 200 }, (_, index) => [

@@ -23,7 +23,7 @@ const outbox = async ({ read, tables }: Database) =>
 
 describe('the registry', () => {
   it('announces a deletion in the transaction of the deletion', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const tool = await createTool(context, ALICE, webhookInput('one'));
     await expect(deleteTool(context, BOB, tool.id, undefined)).rejects.toMatchObject({ code: 'not_found' });
@@ -36,7 +36,7 @@ describe('the registry', () => {
   });
 
   it('makes every change of many at once, and lets one of two of the same revision win', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const { id } = await createTool(context, ALICE, webhookInput('one'));
     await Promise.all([
@@ -56,7 +56,7 @@ describe('the registry', () => {
   });
 
   it('lets one of two creations of a name win', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const outcomes = await Promise.allSettled(
       [1, 2].map(() => createTool(context, ALICE, webhookInput('one'))),
@@ -69,7 +69,7 @@ describe('the registry', () => {
   });
 
   it('never owns more tools than allowed, in however many requests at once', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database, {
       limits: { toolsPerUser: 2, definitionBytes: 65_536, answerBytes: 1_000_000 },
     });
@@ -83,7 +83,7 @@ describe('the registry', () => {
   });
 
   it('keeps a masked secret through a change, encrypted, and for its own origin only', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const bearer = (token: string, url = 'https://tools.example/hook') =>
       webhookInput('one', { url, authentication: { type: 'bearer', token } });
@@ -113,7 +113,7 @@ describe('the registry', () => {
   });
 
   it('keeps a masked secret for the same token endpoint only', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const client = (secret: string, tokenUrl: string, url = 'https://tools.example/hook') =>
       webhookInput('one', {
@@ -148,7 +148,7 @@ describe('the registry', () => {
   });
 
   it('keeps no secret of one type of credential for another', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const basic = { type: 'basic', username: 'me', password: 'the-real-secret' };
     const { id } = await createTool(context, ALICE, webhookInput('one', { authentication: basic }));
@@ -165,7 +165,7 @@ describe('the registry', () => {
   });
 
   it('shows hidden parameters to who may change them, and to no model', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const withHidden = (name: string) => {
       const input = webhookInput(name);
@@ -185,7 +185,7 @@ describe('the registry', () => {
   });
 
   it('gives out own and system tools alone', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const mine = await createTool(context, ALICE, webhookInput('mine'));
     const theirs = await createTool(context, BOB, webhookInput('theirs'));
@@ -213,7 +213,7 @@ describe('installBuiltinTools', () => {
   } as const;
 
   it('installs once and leaves what an administrator changed', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     expect(await installBuiltinTools(context, [builtin])).toEqual([]);
     const [tool] = (await listTools(context, STAFF, {})).tools;
@@ -225,7 +225,7 @@ describe('installBuiltinTools', () => {
   });
 
   it('says which names are taken', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     await createTool(context, STAFF, { ...webhookInput('built_in'), is_system_tool: true });
     expect(await installBuiltinTools(context, [builtin])).toEqual(['built_in']);
@@ -234,7 +234,7 @@ describe('installBuiltinTools', () => {
 
 describe('listTools', () => {
   it('goes through every page in byte order, system tools first', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const names = ['b', 'a', 'B', 'é', '天', '😀', 'z_1', 'z-1', '\uFFFD'];
     for (const name of names) await createTool(context, ALICE, webhookInput(name));
@@ -253,7 +253,7 @@ describe('listTools', () => {
   });
 
   it('filters by every word, in any case and in name or description', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     for (const name of ['Send_Mail', 'read_mail', 'send_fax'])
       await createTool(context, ALICE, webhookInput(name));
@@ -266,7 +266,7 @@ describe('listTools', () => {
   });
 
   it('ends a page before it grows past what can be held', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database, {
       limits: { toolsPerUser: 100, definitionBytes: 4_000_000, answerBytes: 1_000_000 },
     });

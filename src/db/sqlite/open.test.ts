@@ -17,7 +17,7 @@ const ids = async ({ read, tables }: Database) =>
 
 describe('openSqlite', () => {
   it('commits what a transaction did when it resolves, and nothing of one that throws', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const { outbox } = database.tables;
     const result = await database.transaction(async (transaction) => {
       await transaction.insert(outbox).values(event('a'));
@@ -33,7 +33,7 @@ describe('openSqlite', () => {
   });
 
   it('waits for the disk with each commit, unless a transaction may be lost when the power goes off', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     // As a driver of SQLite, which this is under its common type.
     const synchronous = async (transaction: unknown) =>
       (transaction as BetterSQLite3Database).get(sql`pragma synchronous`);
@@ -46,7 +46,7 @@ describe('openSqlite', () => {
   });
 
   it('runs transactions one after another, however long they wait', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const { outbox } = database.tables;
     const add = (id: string, turns: number) =>
       database.transaction(async (transaction) => {
@@ -59,7 +59,7 @@ describe('openSqlite', () => {
   });
 
   it('keeps what is uncommitted from readers', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await database.transaction(async (transaction) => {
       await transaction.insert(database.tables.outbox).values(event('a'));
       expect(await ids(database)).toEqual([]);
@@ -68,14 +68,14 @@ describe('openSqlite', () => {
   });
 
   it('refuses writes outside of a transaction', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await expect(
       (async () => database.read.insert(database.tables.outbox).values(event('a')))(),
     ).rejects.toThrow();
   });
 
   it('knows a second row under a unique key from other faults', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const { outbox } = database.tables;
     const twice = database.transaction(async (transaction) => {
       await transaction.insert(outbox).values(event('a'));
@@ -87,7 +87,7 @@ describe('openSqlite', () => {
   });
 
   it('finds the rows whose column is in a list', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const { outbox } = database.tables;
     await database.transaction(async (transaction) => {
       await transaction.insert(outbox).values(['a', 'b', 'c'].map(event));
@@ -103,7 +103,7 @@ describe('openSqlite', () => {
   });
 
   it('closes twice without complaint', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await database.check();
     await database.close();
     await database.close();
@@ -187,7 +187,7 @@ describe("a transaction, while another process holds the database's lock", () =>
 });
 
 it('a transaction goes on to its end once it has begun, whoever leaves', async () => {
-  await using database = openTestDatabase();
+  await using database = await openTestDatabase();
   const leaving = new AbortController();
   const result = database.transaction(
     async (transaction) => {

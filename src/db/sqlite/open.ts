@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { is, Param, Placeholder, sql } from 'drizzle-orm';
+import { getTableColumns, getTableName, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { ServiceError } from '../../errors.ts';
 import { packageRoot } from '../../package-root.ts';
+import { bindersOf } from '../bind-placeholders.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
 import { createBegin } from './begin.ts';
 import { type Connection, codeOf, Sqlite } from './driver.ts';
@@ -31,10 +32,13 @@ const UNAVAILABLE = /^SQLITE_(?:BUSY|FULL|IOERR|READONLY|CANTOPEN)/;
  * takes no asynchronous transaction, so BEGIN and COMMIT are said here. `synchronous=FULL`: what was acknowledged
  * survives the power going off.
  */
-export function openSqlite(file: string, { busyLimitMs = BUSY_LIMIT_MS } = {}): Database {
+export function openSqlite(
+  file: string,
+  { busyLimitMs = BUSY_LIMIT_MS, migrate: migrates = true } = {},
+): Database {
   mkdirSync(dirname(file), { recursive: true });
   const writer = connect(file);
-  migrateOnce(writer);
+  if (migrates) migrateOnce(writer);
   const reader = connect(file);
   reader.pragma('query_only = on');
   for (const connection of [reader, writer]) connection.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -70,14 +74,18 @@ export function openSqlite(file: string, { busyLimitMs = BUSY_LIMIT_MS } = {}): 
       }, signal);
     },
     prepare: (handle, _name, query) => prepareRaw(handle === transactionHandle ? writer : reader, query),
-    prepareInsert: (_transaction, _name, query) => {
-      const { sql: text, params } = query.toSQL();
-      const statement = writer.prepare(text);
-      const bind = bindersOf(params);
+    prepareInsert: (_transaction, _name, table) => {
+      const columns = Object.entries(getTableColumns(table));
+      const names = columns.map(([, { name }]) => `"${name}"`);
+      const marks = columns.map(() => '?');
+      const statement = writer.prepare(
+        `insert into "${getTableName(table)}" (${names}) values (${marks}) on conflict do nothing`,
+      );
       return async (rows) => {
-        for (const row of rows) statement.run(bind.map((value) => value(row)));
+        for (const row of rows) statement.run(columns.map(([field]) => row[field as keyof typeof row]));
       };
     },
+    lock: async () => {},
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
     isUniqueViolation: (error) => /^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)$/.test(codeOf(error)),
     check: async () => {
@@ -126,17 +134,6 @@ function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): Pr
       return row;
     });
   };
-}
-
-/** What gives each parameter of a query its value: its placeholder's, or the query's own. */
-function bindersOf(params: readonly unknown[]) {
-  return params.map((param) => {
-    // In an insert, a placeholder comes with its column.
-    const value = is(param, Param) ? param.value : param;
-    return is(value, Placeholder)
-      ? (values: Readonly<Record<string, unknown>>) => values[value.name]
-      : () => value;
-  });
 }
 
 function connect(file: string): Connection {

@@ -49,8 +49,24 @@ export const outbox = sqliteTable(
     createdAt: integer('created_at').notNull(),
     publishedAt: integer('published_at'),
   },
-  (table) => [index('outbox_pending').on(table.sequence).where(sql`published_at is null`)],
+  (table) => [
+    index('outbox_pending').on(table.sequence).where(sql`published_at is null`),
+    index('outbox_sent').on(table.publishedAt).where(sql`published_at is not null`),
+  ],
 );
+
+/** What one process at a time may do: `holder` has it until `heldUntil`, unless it gives it back before. */
+export const leases = sqliteTable('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  heldUntil: integer('held_until').notNull(),
+});
+
+/** Users whom the platform has deleted: their tokens are refused, and nothing is written for them any more. */
+export const deletedUsers = sqliteTable('deleted_users', {
+  userId: text('user_id').primaryKey(),
+  deletedAt: integer('deleted_at').notNull(),
+});
 
 /**
  * What calls came to, for those who made them. `id` is a UUID of version 7: it begins with the time of the call, so that

@@ -231,7 +231,7 @@ describe("an idempotency key, while another process holds the database's lock", 
 
 describe('the lease of a run', () => {
   it('is moved on for as long as it runs, and then no more', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     const timing = { now: () => time, leaseMs: 5000, renewMs: 5 };
     await using one = testIdempotency(database, timing);
@@ -254,7 +254,7 @@ describe('the lease of a run', () => {
   });
 
   it('is moved on for its own run alone', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     // One that was cut off, and began later than the one that lives.
     const cutOff = { ...keyedCall(), run: 'another', createdAt: time + 1, leaseUntil: time + 1 };
@@ -279,7 +279,7 @@ describe('the lease of a run', () => {
   });
 
   it('revives a run that was thought cut off', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     await using one = testIdempotency(database, { now: () => time });
     await using two = testIdempotency(database, { now: () => time });
@@ -296,7 +296,7 @@ describe('the lease of a run', () => {
 
 describe('a key that is used anew', () => {
   it('waits for the new run, whatever the old one came to', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     await using one = testIdempotency(database, { now: () => time });
     await using two = testIdempotency(database, { now: () => time });
@@ -320,7 +320,7 @@ describe('a key that is used anew', () => {
         run.fail(new CallError('unreachable', 'No connection.', { mayHaveRun: false })),
     ],
   ])('is not touched by an old run that %s only now', async (_, finish) => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     await using one = testIdempotency(database, { now: () => time });
     await using two = testIdempotency(database, { now: () => time });
@@ -337,7 +337,7 @@ describe('a key that is used anew', () => {
 
 describe('closing', () => {
   it('waits for the runs under way, and twice is once', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const idempotency = testIdempotency(database);
     const controlled = controlledRun();
     const running = idempotency.runOnce(keyedCall(), never, controlled.run);
@@ -355,7 +355,7 @@ describe('closing', () => {
   });
 
   it('waits a bounded time', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const idempotency = testIdempotency(database, { closeMs: 10 });
     const controlled = controlledRun();
     const running = idempotency.runOnce(keyedCall(), never, controlled.run);

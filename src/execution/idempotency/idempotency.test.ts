@@ -20,7 +20,7 @@ const notRun = async () => {
 
 describe('a call with an idempotency key', () => {
   it('runs once for a hundred callers, and gives all of them its outcome', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const controlled = controlledRun();
     const callers = Array.from({ length: 100 }, () =>
@@ -41,7 +41,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('keeps outputs up to 1 MiB; of a larger one, which the first caller gets whole, that it ran', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const limit = 1024 * 1024;
     const outputs = { fits: 'x'.repeat(limit), large: 'ü'.repeat(limit / 2 + 1) };
@@ -62,7 +62,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('is stored before it runs', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database, { now: () => 1000, leaseMs: 5000 });
     await idempotency.runOnce(keyedCall(), never, async () => {
       expect(await storedKeys(database)).toMatchObject([
@@ -74,7 +74,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('conflicts with other arguments, while it runs and when it has ended', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const controlled = controlledRun();
     const first = idempotency.runOnce(keyedCall(), never, controlled.run);
@@ -89,7 +89,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it("is apart from another user's, another tool's, and any key that looks alike", async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const visible = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index)).join('');
     const calls = [
@@ -112,7 +112,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('keeps an error of what may have run: its code and words alone', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const failures = [
       { key: 'timeout', error: new CallError('timeout', 'It took too long.', { cause: 'secret' }) },
@@ -138,7 +138,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('gives the key back after an error that cannot have run, and one that waits becomes the first', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const refused = controlledRun();
     const second = controlledRun();
@@ -155,7 +155,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('may be used with other arguments after an error that cannot have run', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const error = new CallError('unreachable', 'No connection.', { mayHaveRun: false });
     await expect(idempotency.runOnce(keyedCall(), never, () => Promise.reject(error))).rejects.toBe(error);
@@ -167,7 +167,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('lets one that waits leave, without touching the run', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(database);
     const controlled = controlledRun();
     const first = idempotency.runOnce(keyedCall(), never, controlled.run);
@@ -182,7 +182,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('is not run for a caller that left before', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const leaving = new AbortController();
     await using idempotency = testIdempotency({
       ...database,
@@ -200,7 +200,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('can be used anew after 24 hours, also when its outcome cannot be read', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let time = 1_000_000;
     const now = () => time;
     await using idempotency = testIdempotency(database, { now });
@@ -226,7 +226,7 @@ describe('a call with an idempotency key', () => {
   });
 
   it('is removed after 24 hours, however many there are', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const day = 24 * HOUR_MS;
     const row = (index: number) => ({
       ...keyedCall({ key: `key-${index}` }),
@@ -257,7 +257,7 @@ describe('an idempotency key, when the database fails', () => {
   });
 
   it('runs nothing when the key cannot be stored', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     await using idempotency = testIdempotency(failing(database, () => true));
     await expect(idempotency.runOnce(keyedCall(), never, notRun)).rejects.toMatchObject({
       name: 'CallError',
@@ -269,7 +269,7 @@ describe('an idempotency key, when the database fails', () => {
   });
 
   it('gives the outcome all the same when it cannot be stored, and never runs again', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let [time, isDown] = [1_000_000, false];
     await using idempotency = testIdempotency(
       failing(database, () => isDown),
@@ -292,7 +292,7 @@ describe('an idempotency key, when the database fails', () => {
   });
 
   it('stores the outcome at a later attempt', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     let failures = 0;
     await using idempotency = testIdempotency(failing(database, () => failures-- > 0));
     await idempotency.runOnce(keyedCall(), never, async () => {

@@ -12,7 +12,7 @@ const masked: Authentication = { type: 'bearer', token: '********' };
 
 describe('the credential of a tool', () => {
   it('is that of the very version of the definition, so that no secret goes out with an older URL', async () => {
-    await using database = openTestDatabase();
+    await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const old = await createTool(context, ALICE, webhookInput('one', bearer('secret-1')));
     expect(await findCredential(context, old, masked)).toEqual({ type: 'bearer', token: 'secret-1' });
