@@ -37,9 +37,9 @@ const imports: Import[] = files.flatMap((file) => {
   });
 });
 
-const FEATURES = ['tools', 'execution', 'history', 'discovery', 'events'];
+const FEATURES = ['tools', 'execution', 'history', 'discovery', 'events', 'users', 'user-deletion'];
 const GROUND =
-  /^(?:caller|cancellation|errors|fold-names|shared-budget|json|uuid|encryption|lru-cache|package-root)\.ts$|^(?:db|egress|json-schema|tracing)\//;
+  /^(?:caller|cancellation|errors|fold-names|shared-budget|json|uuid|encryption|lru-cache|package-root)\.ts$|^(?:db|egress|json-schema|tracing|broker)\//;
 
 const roomOf = (file: string) => file.split('/')[0] ?? '';
 const isFeature = (file: string) => FEATURES.includes(roomOf(file));
@@ -90,11 +90,23 @@ describe('the architecture', () => {
     ).toEqual([]);
   });
 
-  it('keeps the ground floor from knowing anybody above it', () => {
+  it('lets only broker/ import the client of RabbitMQ, and only the throttle that of Redis', () => {
     expect(
       violations(
         ({ file, target }) =>
+          (target === 'rabbitmq-client' && !file.startsWith('broker/')) ||
+          (target === '@redis/client' && !file.startsWith('transports/throttle/')),
+      ),
+    ).toEqual([]);
+  });
+
+  it('keeps the ground floor from knowing anybody above it', () => {
+    expect(
+      violations(
+        ({ file, target, typeOnly }) =>
           GROUND.test(file) &&
+          // What a publisher is, those say who need one.
+          !(typeOnly && target === 'events/publisher.ts') &&
           (isFeature(target) || /^transports\/|^(?:service|config|main)\.ts$/.test(target)),
       ),
     ).toEqual([]);

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
+import { connect } from 'node:http2';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -146,3 +149,107 @@ describe('the process', () => {
     expect(await call).toBe('cut off');
   });
 });
+
+describe('several processes on one port', () => {
+  const alive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  /** The lines of the log that tell of a worker which serves. */
+  const servingPids = ({ stdout }: { stdout: string }) =>
+    [...stdout.matchAll(/"pid":(\d+),"msg":"a worker serves"/g)].map((match) => Number(match[1]));
+
+  it('are announced once, share what they count, are replaced when they end, and stop together', async () => {
+    const service = run({ WORKERS: '2', RATE_LIMIT_USER: '20/day' });
+    const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    const [token] = await service.printed(/^ey\S+$/m, 'stderr');
+    await service.printed(/(?:a worker serves[\s\S]*){2}/);
+    const pids = servingPids(service.output());
+    expect(new Set(pids).size).toBe(2);
+
+    // Each on a connection of its own, which go to the processes in turn; some of HTTP/2.
+    const list = `${url}/ms7/api/v1/tools/`;
+    const headers = { authorization: `Bearer ${token}` };
+    const statuses = await Promise.all(
+      Array.from({ length: 40 }, (_, index) =>
+        index % 4 < 2 ? getHttp1(list, headers) : getHttp2(list, headers),
+      ),
+    );
+    expect(statuses.filter((status) => status === 200)).toHaveLength(20);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(20);
+    const count = async (status: number) => {
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      const lines = metrics.split('\n').filter((line) => line.includes(`status="${status}"`));
+      return Number(
+        lines
+          .find((line) => line.includes('seconds_count'))
+          ?.split(' ')
+          .at(-1),
+      );
+    };
+    // Counted when an answer has gone out, a moment after the client has it.
+    await expect.poll(() => count(200)).toBe(20);
+    await expect.poll(() => count(429)).toBe(20);
+
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await service.printed(/a worker ended by itself/);
+    await service.printed(/(?:a worker serves[\s\S]*){3}/);
+    expect(await getHttp1(`${url}/readyz`)).toBe(200);
+
+    service.child.kill('SIGTERM');
+    expect(await service.exit).toBe(0);
+    const { stdout, stderr } = service.output();
+    expect(servingPids(service.output()).filter(alive)).toEqual([]);
+    expect(stdout.match(/listening on/g)).toHaveLength(1);
+    expect(stderr.match(/^ey\S+$/gm)).toHaveLength(1);
+    expect(stdout).toContain('"worker":3');
+    expect(stdout).not.toContain(token);
+  }, 60_000);
+
+  it('do not outlive the one that started them', async () => {
+    const service = run({ WORKERS: '2' });
+    const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+    await service.printed(/(?:a worker serves[\s\S]*){2}/);
+    service.child.kill('SIGKILL');
+    await expect.poll(() => servingPids(service.output()).filter(alive), { timeout: 10_000 }).toEqual([]);
+    await expect(fetch(url)).rejects.toThrow();
+  }, 60_000);
+
+  it('exit 1 with the one line of the first when it cannot start', async () => {
+    const inUse = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(inUse, 'listening');
+      const { port } = inUse.address() as AddressInfo;
+      const service = run({ WORKERS: '4', PORT: String(port) });
+      expect(await service.exit).toBe(1);
+      expect(service.output().stderr).toBe('Configuration: PORT is in use by another process\n');
+      expect(servingPids(service.output())).toEqual([]);
+    } finally {
+      inUse.close();
+    }
+  }, 60_000);
+});
+
+/** The status of an answer on a connection of its own. */
+function getHttp1(url: string, headers: Record<string, string> = {}): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false, headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode));
+    }).once('error', reject);
+  });
+}
+
+async function getHttp2(url: string, headers: Record<string, string> = {}): Promise<number | undefined> {
+  const { origin, pathname } = new URL(url);
+  const session = connect(origin);
+  try {
+    const stream = session.request({ ':path': pathname, ...headers }).resume();
+    const [answer] = await once(stream, 'response');
+    return (answer as { ':status'?: number })[':status'];
+  } finally {
+    session.close();
+  }
+}

@@ -2,13 +2,15 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
-import { type Config, ConfigError } from './config.ts';
-import { openDatabase } from './db/open-database.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Config, ConfigError, type RateLimit } from './config.ts';
+import { nameFault } from './config-fault.ts';
+import { openDatabase as openDatabaseByUrl } from './db/open-database.ts';
 import { checkUrl } from './egress/address-policy.ts';
 import { createCredentials } from './egress/credentials/credentials.ts';
 import { createEgressClient } from './egress/egress-client.ts';
 import { createEncryption } from './encryption.ts';
+import { watchEvents } from './events/watch-events.ts';
 import type { ExecutionContext } from './execution/context.ts';
 import { createIdempotency } from './execution/idempotency/idempotency.ts';
 import { createDiscoverTools, discoverTool } from './execution/internal/discover.ts';
@@ -16,15 +18,16 @@ import { createGetCurrentWeather, weatherTool } from './execution/internal/weath
 import { createBulkheads } from './execution/resilience/bulkheads.ts';
 import { createCircuitBreaker } from './execution/resilience/circuit-breaker.ts';
 import { createHistory } from './history/create-history.ts';
-import { loadOrCreateKey, localFolder } from './local-keys.ts';
+import { installBuiltins } from './install-builtins.ts';
+import { readTlsFiles, resolveKeys } from './installation-files.ts';
 import type { Logger } from './logging.ts';
 import { createLruCache } from './lru-cache.ts';
+import { openMessaging } from './messaging.ts';
 import { createMetrics } from './metrics.ts';
 import { packageRoot } from './package-root.ts';
+import { createReadiness } from './readiness.ts';
 import { createSharedBudget } from './shared-budget.ts';
-import { reportSettings } from './start-report.ts';
 import type { ToolsContext } from './tools/context.ts';
-import { installBuiltinTools } from './tools/install-builtin-tools.ts';
 import { createTracer } from './tracing/tracer.ts';
 import { createAuthenticate } from './transports/authenticate.ts';
 import { createApp } from './transports/create-app.ts';
@@ -33,8 +36,12 @@ import { issueToken, type TokenOptions } from './transports/issue-token.ts';
 import { createListener } from './transports/listener/listener.ts';
 import { registerRest } from './transports/rest/rest-plugin.ts';
 import { registerRpc } from './transports/rpc/rpc-plugin.ts';
+import { createLocalWindow } from './transports/throttle/local-window.ts';
+import { openRedisWindows } from './transports/throttle/redis-windows.ts';
 import { createThrottle } from './transports/throttle.ts';
 import { registerTokens } from './transports/tokens.ts';
+import { isDeletedUser } from './users/deleted-users-store.ts';
+import type { SharedCounterName, WorkerLink } from './workers/worker-link.ts';
 
 /** A running service. */
 export interface Service {
@@ -43,8 +50,8 @@ export interface Service {
   /** A token for a user, as the platform's authentication service would make one. */
   issueToken(options: TokenOptions): string;
   /**
-   * Stops: says "not ready", lets calls in flight end, for as long as SHUTDOWN_TIMEOUT, then closes everything.
-   * Idempotent.
+   * Stops: says "not ready" and serves on for SHUTDOWN_DELAY; lets calls in flight end, for as long as SHUTDOWN_TIMEOUT,
+   * then closes everything. Idempotent.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -64,22 +71,35 @@ const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), '
  * Opens what is needed, wires it together, and listens.
  *
  * @param options.now the time in milliseconds since 1970.
+ * @param options.openDatabase for tests: opens the database in another way than by its URL.
+ * @param options.link to the other processes on this port, where there are any.
  */
 export async function startService(
   config: Config,
-  { logger, now = Date.now }: { logger: Logger; now?: () => number },
+  {
+    logger,
+    now = Date.now,
+    openDatabase = openDatabaseByUrl,
+    link,
+  }: {
+    logger: Logger;
+    now?: () => number;
+    openDatabase?: typeof openDatabaseByUrl;
+    link?: Pick<WorkerLink, 'counter' | 'metrics'>;
+  },
 ): Promise<Service> {
-  reportSettings(config, logger);
-  const metrics = createMetrics();
+  const metrics = createMetrics(link?.metrics);
   const logFault = (error: unknown) => logger.error({ err: error }, 'a fault beside the requests');
-  const database = await openDatabase(config.DATABASE_URL, {
-    poolSize: config.DATABASE_POOL_SIZE,
-    timeoutMs: config.DATABASE_TIMEOUT,
-    migrate: config.MIGRATE,
-    logFault,
-  }).catch((error: unknown) => {
-    throw nameFault('DATABASE_URL', 'cannot be opened', error);
-  });
+  const database = watchEvents(
+    await openDatabase(config.DATABASE_URL, {
+      poolSize: config.DATABASE_POOL_SIZE,
+      timeoutMs: config.DATABASE_TIMEOUT,
+      migrate: config.MIGRATE,
+      logFault,
+    }).catch((error: unknown) => {
+      throw nameFault('DATABASE_URL', 'cannot be opened', error);
+    }),
+  );
   const keys = resolveKeys(config, logger);
   const memory = createSharedBudget({
     total: config.MAX_BUFFERED_BYTES,
@@ -175,10 +195,19 @@ export async function startService(
       outputBytes: config.MAX_OUTPUT_BYTES,
     },
   };
-  for (const name of await installBuiltinTools(tools, [weatherTool, discoverTool])) {
-    logger.warn({ tool: name }, 'a built-in tool is not installed: another system tool bears its name');
-  }
-
+  const installing = installBuiltins({ tools, logger });
+  await installing.firstAttempt;
+  const messaging = openMessaging({ url: config.RABBITMQ_URL, database, metrics, logger, now });
+  const redis =
+    config.REDIS_URL === undefined
+      ? undefined
+      : await openRedisWindows({
+          url: config.REDIS_URL,
+          user: config.RATE_LIMIT_USER,
+          anonymous: config.RATE_LIMIT_ANON,
+          now,
+          logger,
+        });
   const listener = createListener({
     maxHeaderBytes: config.MAX_HEADER_BYTES,
     maxStreamsPerConnection: config.MAX_STREAMS_PER_CONNECTION,
@@ -203,6 +232,10 @@ export async function startService(
     isDraining: () => stopping.signal.aborted,
   });
   const tokens = await registerTokens(app, keys.jwt);
+  const countsOf = (name: SharedCounterName, limit: RateLimit) => {
+    const local = createLocalWindow(limit, now);
+    return link && limit ? link.counter(name, local, logFault) : local;
+  };
   const shared = {
     tools,
     execution,
@@ -212,16 +245,22 @@ export async function startService(
       tokens,
       issuer: config.JWT_ISSUER,
       serviceTokens: config.SERVICE_TOKENS,
+      isDeletedUser: (userId) => isDeletedUser(database, userId),
       now,
     }),
-    throttle: createThrottle({ user: config.RATE_LIMIT_USER, anonymous: config.RATE_LIMIT_ANON, now }),
-    ready: async () => {
-      if (stopping.signal.aborted) throw new Error('shutting down');
-      await database.check().catch((error: unknown) => {
-        logger.error({ err: error }, 'the database does not answer');
-        throw new Error('the database does not answer');
-      });
-    },
+    throttle: createThrottle(
+      redis ?? {
+        users: countsOf('throttle-users', config.RATE_LIMIT_USER),
+        addresses: countsOf('throttle-addresses', config.RATE_LIMIT_ANON),
+      },
+    ),
+    ready: createReadiness({
+      database,
+      rabbitmq: () => messaging.state,
+      redis: () => (redis === undefined ? 'off' : redis.state === 'connected' ? 'ok' : 'away'),
+      isStopping: () => stopping.signal.aborted,
+      logFault: (error) => logger.error({ err: error }, 'the database is not ready'),
+    }),
     limits: {
       toolIdsPerRequest: config.MAX_TOOL_IDS_PER_REQUEST,
       messageBytes: config.MAX_MESSAGE_BYTES,
@@ -235,14 +274,19 @@ export async function startService(
   });
 
   const close = callOnce(async () => {
-    const deadline = performance.now() + config.SHUTDOWN_TIMEOUT;
     stopping.abort();
+    // A balancer sends its calls elsewhere once it has heard "not ready"; until then all of them are served.
+    if (app.server.listening) await sleep(config.SHUTDOWN_DELAY);
+    const deadline = performance.now() + config.SHUTDOWN_TIMEOUT;
     // The port stays open until the calls of this moment have ended, so that who asks is told "not ready".
     await flights.landed(config.SHUTDOWN_TIMEOUT);
     await listener.drain(Math.max(0, deadline - performance.now()));
     await app.close();
+    await installing.close();
+    redis?.close();
     await egress.close();
     await idempotency.close();
+    await messaging.close();
     await history.close();
     await tracer.close();
     await database.close();
@@ -265,60 +309,10 @@ export async function startService(
   };
 }
 
-/** The keys of the settings, or those of this installation where none are set. */
-function resolveKeys(config: Config, logger: Logger): { jwt: string[]; encryption: Buffer[] } {
-  const local = (variable: string, name: string) => {
-    const { key, file, created } = naming(
-      variable,
-      'is not set, and no key can be kept beside the database',
-      () => loadOrCreateKey(localFolder(config.DATABASE_URL), name),
-    );
-    logger.info(
-      { variable, file },
-      created ? 'a key was made, since none is set' : 'using the key made before',
-    );
-    return key;
-  };
-  const current = config.JWT_SECRET_KEY ?? local('JWT_SECRET_KEY', 'jwt-secret-key');
-  const previous = config.JWT_SECRET_KEY_PREVIOUS;
-  return {
-    jwt: previous === undefined ? [current] : [current, previous],
-    encryption: config.ENCRYPTION_KEY ?? [Buffer.from(local('ENCRYPTION_KEY', 'encryption-key'), 'base64')],
-  };
-}
-
-function readTlsFiles(config: Config) {
-  if (config.TLS_CERT_FILE === undefined || config.TLS_KEY_FILE === undefined) return {};
-  const read = (variable: 'TLS_CERT_FILE' | 'TLS_KEY_FILE') =>
-    naming(variable, 'names a file that cannot be read', () => readFileSync(config[variable] ?? ''));
-  const tls = { cert: read('TLS_CERT_FILE'), key: read('TLS_KEY_FILE') };
-  naming('TLS_CERT_FILE', 'and TLS_KEY_FILE are no certificate with its key in PEM', () =>
-    createSecureContext(tls),
-  );
-  return { tls };
-}
-
-/** Does what a setting asks for; where that fails, the error names the setting and the system's reason in one line. */
-function naming<T>(variable: string, words: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw nameFault(variable, words, error);
-  }
-}
-
-function nameFault(variable: string, words: string, error: unknown): ConfigError {
-  return new ConfigError(`${variable} ${words}${reasonOf(error)}`, { cause: error });
-}
-
 function cannotListen(error: unknown): unknown {
   const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
   if (inUse) return new ConfigError('PORT is in use by another process', { cause: error });
-  return new ConfigError(`HOST or PORT cannot be listened on${reasonOf(error)}`, { cause: error });
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+  return nameFault('HOST or PORT', 'cannot be listened on', error);
 }
 
 function listeningUrl({ address, family, port }: AddressInfo, tls: boolean): string {

@@ -70,7 +70,7 @@ CREATE TABLE "tools" (
 CREATE INDEX "executions_user" ON "executions" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "executions_user_tool" ON "executions" USING btree ("user_id","tool_id","id");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_created" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
-CREATE INDEX "outbox_pending" ON "outbox" USING btree ("sequence") WHERE published_at is null;--> statement-breakpoint
+CREATE INDEX "outbox_pending" ON "outbox" USING btree ("type","sequence") WHERE published_at is null;--> statement-breakpoint
 CREATE INDEX "outbox_sent" ON "outbox" USING btree ("published_at") WHERE published_at is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "tools_owner_name" ON "tools" USING btree ("owner_id","name");--> statement-breakpoint
 CREATE UNIQUE INDEX "tools_system_name" ON "tools" USING btree ("name") WHERE owner_id is null;--> statement-breakpoint

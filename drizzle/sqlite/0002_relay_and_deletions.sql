@@ -9,4 +9,6 @@ CREATE TABLE `leases` (
 	`held_until` integer NOT NULL
 );
 --> statement-breakpoint
-CREATE INDEX `outbox_sent` ON `outbox` (`published_at`) WHERE published_at is not null;
+DROP INDEX `outbox_pending`;--> statement-breakpoint
+CREATE INDEX `outbox_sent` ON `outbox` (`published_at`) WHERE published_at is not null;--> statement-breakpoint
+CREATE INDEX `outbox_pending` ON `outbox` (`type`,`sequence`) WHERE published_at is null;

@@ -29,8 +29,9 @@ export interface Database {
    * second connection. On PostgreSQL `work` runs again where the transaction met another in a deadlock: it changes
    * nothing but the database.
    *
-   * @throws ServiceError `unavailable` when the database takes no change within 5 s of the asking, or cannot be reached;
-   * the signal's reason when it aborts before `work` begins. What has begun goes on to its end.
+   * @throws ServiceError `unavailable` when the database takes no change within its time of the asking (5 s on SQLite,
+   * DATABASE_TIMEOUT on PostgreSQL), or cannot be reached, or was lost before it said that it had committed, which is then
+   * not known; the signal's reason when it aborts before `work` begins. What has begun goes on to its end.
    *
    * @param options.survivesPowerLoss false for what may be lost when the power goes off: the commit need not wait for the
    * disk then. It survives the end of the process all the same.

@@ -11,7 +11,7 @@ export interface DatabaseOptions {
   readonly poolSize: number;
   /** PostgreSQL only: how long a connection is waited for, and a statement, in milliseconds. */
   readonly timeoutMs: number;
-  /** Whether to bring the database to the current schema; else it must have it. */
+  /** Whether to bring the database to the current schema; else `check` tells when it has not got it. */
   readonly migrate: boolean;
   /** Hears of faults that no query meets. */
   readonly logFault: (error: unknown) => void;

@@ -10,6 +10,7 @@ import { ServiceError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import { openTestDatabase } from '../testing/test-database.ts';
 import { ALICE } from '../testing/tools-context.ts';
+import { markDeleted } from '../users/deleted-users-store.ts';
 import type { ExecutionRecord } from './execution-record.ts';
 import { DAY_MS, NOW, record, storedRows, testEncryption, testHistory } from './history-for-tests.ts';
 import { listExecutions } from './list-executions.ts';
@@ -155,6 +156,18 @@ describe('the history', () => {
     history.record(record());
     await history.flush();
     expect(await storedRows(database)).toHaveLength(1);
+  });
+
+  it('writes no rows of users who were deleted meanwhile, and those of others', async () => {
+    await using database = await openTestDatabase();
+    await using history = testHistory(database);
+    for (const userId of ['gone', 'ann', 'gone', '']) history.record(record({ userId }));
+    await database.transaction((transaction) => markDeleted(database, transaction, 'gone', NOW));
+    await history.flush();
+    history.record(record({ userId: 'gone' }));
+    await history.flush();
+    expect((await storedRows(database)).map(({ userId }) => userId)).toEqual(['ann', '']);
+    expect([history.faults, history.dropped()]).toEqual([[], 0]);
   });
 
   it('drops the newest of more than 20,000 rows, counts them, and logs it once', async () => {

@@ -29,7 +29,7 @@ export function draftRow(record: ExecutionRecord, payloads: boolean): ExecutionR
     callId: storable(record.callId),
     requestId: storable(record.requestId),
     errorCode: record.errorCode,
-    startedAt: Math.trunc(record.startedAt),
+    startedAt: whole(record.startedAt, Number.MAX_SAFE_INTEGER),
     durationMs: whole(record.durationMs),
     attempts: whole(record.attempts),
     argumentBytes: whole(argumentBytes),
@@ -88,11 +88,11 @@ function textOf(input: JsonObject): string {
   }
 }
 
-/** PostgreSQL stores no NUL, and neither engine lone surrogates. */
+/** PostgreSQL stores no NUL, and neither engine lone surrogates: U+FFFD stands for them. */
 function storable(text: string): string {
   return clip(text, MAX_CHARACTERS).replaceAll('\0', '\uFFFD');
 }
 
-function whole(value: number): number {
-  return Math.trunc(Math.min(Math.max(value, 0), MAX_INTEGER));
+function whole(value: number, max = MAX_INTEGER): number {
+  return Math.trunc(Math.min(Math.max(value || 0, 0), max));
 }

@@ -4,7 +4,7 @@ import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '../caller.ts';
 import type { Database } from '../db/database.ts';
-import { openTestDatabase } from '../testing/test-database.ts';
+import { defaultEngine, openTestDatabase } from '../testing/test-database.ts';
 import { ALICE, BOB, testToolsContext, webhookInput } from '../testing/tools-context.ts';
 import { createTool } from '../tools/create-tool.ts';
 import { deleteTool } from '../tools/delete-tool.ts';
@@ -211,21 +211,45 @@ describe('listExecutions', () => {
     }
   });
 
-  it('finds what it looks for by an index, whatever the filters', async () => {
+  // For PostgreSQL, src/db/postgres/plans.test.ts has the same.
+  it.runIf(defaultEngine === 'sqlite')(
+    'finds what it looks for by an index, whatever the filters',
+    async () => {
+      await using database = await openTestDatabase();
+      await store(database, series(1));
+      const watched = watchReads(database);
+      const tool = record().toolId;
+      for (const query of [{}, { tool }, { status: 'error' }, { tool, status: 'error' }] as const) {
+        await list(watched.database, query);
+      }
+      const plans = [...new Set(watched.reads)].map((text) => planOf(database, text));
+      expect(plans).toEqual([
+        'SEARCH executions USING INDEX executions_user (user_id=? AND id>? AND id<?)',
+        'SEARCH executions USING INDEX executions_user_tool (user_id=? AND (tool_id,id)>(?,?) AND (tool_id,id)<(?,?))',
+        'SEARCH executions USING COVERING INDEX executions_user (user_id=? AND id>? AND id<?)',
+        'SEARCH executions USING COVERING INDEX executions_user_tool (user_id=? AND (tool_id,id)>(?,?) AND (tool_id,id)<(?,?))',
+      ]);
+    },
+  );
+
+  it('keeps of texts and numbers what can be stored', async () => {
     await using database = await openTestDatabase();
-    await store(database, series(1));
-    const watched = watchReads(database);
-    const tool = record().toolId;
-    for (const query of [{}, { tool }, { status: 'error' }, { tool, status: 'error' }] as const) {
-      await list(watched.database, query);
-    }
-    const plans = [...new Set(watched.reads)].map((text) => planOf(database, text));
-    expect(plans).toEqual([
-      'SEARCH executions USING INDEX executions_user (user_id=? AND id>? AND id<?)',
-      'SEARCH executions USING INDEX executions_user_tool (user_id=? AND (tool_id,id)>(?,?) AND (tool_id,id)<(?,?))',
-      'SEARCH executions USING COVERING INDEX executions_user (user_id=? AND id>? AND id<?)',
-      'SEARCH executions USING COVERING INDEX executions_user_tool (user_id=? AND (tool_id,id)>(?,?) AND (tool_id,id)<(?,?))',
+    const odd = { durationMs: Number.NaN, attempts: 2 ** 40, startedAt: NOW + 0.5 };
+    await store(database, [
+      record({ ...odd, toolName: 'a\0b\ud800', callId: '\udfff', requestId: '\0'.repeat(300) }),
+      record({ durationMs: -1.5, attempts: Number.POSITIVE_INFINITY, startedAt: NOW + 1 }),
     ]);
+    const { executions } = await list(database);
+    expect(executions.map(({ durationMs, attempts }) => [durationMs, attempts])).toEqual([
+      [0, 2 ** 31 - 1],
+      [0, 2 ** 31 - 1],
+    ]);
+    expect(executions[1]).toMatchObject({
+      toolName: 'a\ufffdb\ufffd',
+      callId: '\ufffd',
+      requestId: `${'\ufffd'.repeat(255)}…`,
+      startedAt: new Date(NOW),
+    });
   });
 
   it('ends a page early where payloads make it large', async () => {

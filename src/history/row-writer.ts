@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { Encryption } from '../encryption.ts';
 import { ServiceError } from '../errors.ts';
 import { takeTurns } from '../take-turns.ts';
+import { keepUsers } from '../users/deleted-users-store.ts';
 import { createBacklog } from './backlog.ts';
 import { sealRow } from './execution-row.ts';
 import { type ExecutionRow, insertExecutions } from './history-store.ts';
@@ -38,7 +39,7 @@ interface WriterContext {
 
 /**
  * Rows wait in memory until a batch is due, and for as long as the database is away. There is a timer only while rows
- * wait, and it does not keep the process alive.
+ * wait, and it does not keep the process alive. Rows of users who are deleted by then are not written.
  */
 export function createRowWriter(
   { database, encryption, logFault }: WriterContext,
@@ -110,10 +111,16 @@ export function createRowWriter(
       sealed.push(sealRow(row, encryption));
     }
     await nextImmediate();
-    // The last rows are not worth waiting for the disk, which everybody's calls would wait for too.
-    await database.transaction((transaction) => insertExecutions(database, transaction, sealed), {
-      survivesPowerLoss: false,
-    });
+    const users = [...new Set(sealed.map(({ userId }) => userId))].filter((userId) => userId !== '');
+    await database.transaction(
+      async (transaction) => {
+        const deleted = await keepUsers(database, transaction, users);
+        const kept = sealed.filter(({ userId }) => !deleted.has(userId));
+        if (kept.length > 0) await insertExecutions(database, transaction, kept);
+      },
+      // The last rows are not worth waiting for the disk, which everybody's calls would wait for too.
+      { survivesPowerLoss: false },
+    );
   }
 
   function trim(): void {

@@ -9,6 +9,13 @@ const SERVICES = {
 
 export type ServiceName = keyof typeof SERVICES;
 
+/** What happens without it. */
+const INSTEAD: Record<ServiceName, string> = {
+  postgres: 'PGlite stands in for it where it can, other tests that need it are left out',
+  rabbitmq: 'tests that need it are left out',
+  redis: 'tests that need it are left out',
+};
+
 const CONNECT_MS = 2000;
 
 /** Where tests find a server. */
@@ -29,7 +36,10 @@ export function isMissing(name: ServiceName): Promise<boolean> {
     if (isThere) return false;
     const line = `no ${name} at ${SERVICES[name].url}`;
     if (process.env.REQUIRE_SERVICES === '1') throw new Error(`${line}, and REQUIRE_SERVICES=1 asks for it`);
-    process.stderr.write(`SKIPPED: ${line}: tests that need it are left out\n`);
+    const told = process.env.TEST_TOLD_OF ?? '';
+    // Once, though each process of a run looks for itself.
+    if (!told.includes(name)) process.stderr.write(`SKIPPED: ${line}: ${INSTEAD[name]}\n`);
+    process.env.TEST_TOLD_OF = `${told} ${name}`;
     return true;
   });
   known.set(name, found);

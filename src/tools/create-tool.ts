@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Caller, isAdministrator } from '../caller.ts';
 import { invalidField, ServiceError } from '../errors.ts';
+import { recordEvent } from '../events/outbox-store.ts';
 import { isJsonObject } from '../json.ts';
+import { keepUser } from '../users/deleted-users-store.ts';
 import { requireUser } from './access.ts';
 import type { ToolsContext } from './context.ts';
 import { sealDefinition } from './seal-definition.ts';
@@ -11,10 +13,11 @@ import { checkNewTool } from './tool-input.ts';
 import { countOwnedTools } from './tool-store.ts';
 
 /**
- * Registers a tool for the caller, or a system tool when an administrator says `is_system_tool`.
+ * Registers a tool for the caller, or a system tool when an administrator says `is_system_tool`, and records
+ * `tool.created` with it.
  *
- * @throws ServiceError `invalid_argument` with each field's fault, `already_exists` when the owner has a tool of that
- * name, `resource_exhausted` when the user owns as many tools as allowed.
+ * @throws ServiceError `invalid_argument` with each field's fault, or when the user owns as many tools as allowed,
+ * `already_exists` when the owner has a tool of that name, `permission_denied` when the user is deleted.
  */
 export async function createTool(context: ToolsContext, caller: Caller, input: unknown): Promise<Tool> {
   const system = isAdministrator(caller) && isJsonObject(input) && input.is_system_tool === true;
@@ -36,12 +39,18 @@ export async function createTool(context: ToolsContext, caller: Caller, input: u
     description: checked.description,
     ...sealed,
   };
-  await context.database.transaction(async (transaction) => {
+  const { database, limits } = context;
+  await database.transaction(async (transaction) => {
+    await keepUser(database, transaction, caller.userId);
     if (ownerId !== null) {
-      const owned = await countOwnedTools(context.database, ownerId, transaction);
-      if (owned >= context.limits.toolsPerUser) throw tooManyTools(context.limits.toolsPerUser);
+      // Else another of the owner's that is being made would not be counted. A lock of its own, since those who write
+      // anything for the user hold the user's together.
+      await database.lock(transaction, [`tools of user:${ownerId}`], 'exclusive');
+      const owned = await countOwnedTools(database, ownerId, transaction);
+      if (owned >= limits.toolsPerUser) throw tooManyTools(limits.toolsPerUser);
     }
-    if (!(await insertTool(context.database, transaction, record))) throw nameTaken(name);
+    if (!(await insertTool(database, transaction, record))) throw nameTaken(name);
+    await recordEvent(database, transaction, { type: 'tool.created', toolId: id }, now.getTime());
   });
   return record;
 }

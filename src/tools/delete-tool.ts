@@ -1,6 +1,7 @@
 import type { Caller } from '../caller.ts';
 import { ServiceError } from '../errors.ts';
 import { recordEvent } from '../events/outbox-store.ts';
+import { keepUser } from '../users/deleted-users-store.ts';
 import { changedMeanwhile, type ExpectedEtag, getToolToChange } from './access.ts';
 import type { ToolsContext } from './context.ts';
 import { removeTool } from './tool-change-store.ts';
@@ -26,6 +27,7 @@ export async function deleteTool(
       throw new ServiceError('failed_precondition', 'A built-in system tool cannot be deleted.');
     }
     const removed = await database.transaction(async (transaction) => {
+      await keepUser(database, transaction, caller.userId);
       if (!(await removeTool(database, transaction, tool))) return false;
       await recordEvent(database, transaction, { type: 'tool.deleted', toolId: tool.id }, context.now());
       return true;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { recordEvent } from '../events/outbox-store.ts';
 import type { JsonObject } from '../json.ts';
 import type { ToolsContext } from './context.ts';
 import type { ToolType } from './tool.ts';
@@ -35,9 +36,9 @@ export async function installBuiltinTools(
     const meanwhile = await findBuiltins(database, transaction);
     for (const { pointer, name, toolType, description, parameters } of missing) {
       if (meanwhile.has(pointer)) continue;
-      const now = new Date(context.now());
+      const [id, now] = [randomUUID(), new Date(context.now())];
       const stored = await insertTool(database, transaction, {
-        id: randomUUID(),
+        id,
         name,
         toolType,
         ownerId: null,
@@ -55,7 +56,11 @@ export async function installBuiltinTools(
           execution: { type: 'internal_function' },
         }),
       });
-      if (!stored) refused.push(name);
+      if (stored) {
+        await recordEvent(database, transaction, { type: 'tool.created', toolId: id }, now.getTime());
+      } else {
+        refused.push(name);
+      }
     }
     return refused;
   });

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Database } from '../db/database.ts';
-import { openTestDatabase } from '../testing/test-database.ts';
+import { isMissing } from '../testing/services.ts';
+import { type Engine, openTestDatabase } from '../testing/test-database.ts';
 import { ALICE, BOB, STAFF, testToolsContext, webhookInput } from '../testing/tools-context.ts';
 import { getTool } from './access.ts';
 import { createTool } from './create-tool.ts';
 import { deleteTool } from './delete-tool.ts';
+import { importTools } from './import-tools.ts';
 import { installBuiltinTools } from './install-builtin-tools.ts';
 import { listTools } from './list-tools.ts';
 import { openSecrets } from './seal-definition.ts';
@@ -15,24 +17,76 @@ import { getTools, validateTools } from './validate-tools.ts';
 
 const merge = { mode: 'merge', expected: undefined } as const;
 const outbox = async ({ read, tables }: Database) =>
-  (await read.select().from(tables.outbox)).map(({ type, payload, publishedAt }) => ({
-    type,
-    payload,
-    publishedAt,
-  }));
+  (await read.select().from(tables.outbox).orderBy(tables.outbox.sequence)).map(
+    ({ type, payload, publishedAt }) => ({
+      type,
+      payload,
+      publishedAt,
+    }),
+  );
+
+const engines: Engine[] = (await isMissing('postgres')) ? ['sqlite'] : ['sqlite', 'postgres'];
 
 describe('the registry', () => {
-  it('announces a deletion in the transaction of the deletion', async () => {
+  it('announces each change that is made, in its order, and none that is refused', async () => {
     await using database = await openTestDatabase();
     const context = testToolsContext(database);
     const tool = await createTool(context, ALICE, webhookInput('one'));
-    await expect(deleteTool(context, BOB, tool.id, undefined)).rejects.toMatchObject({ code: 'not_found' });
-    expect(await outbox(database)).toEqual([]);
+    const [payload, publishedAt] = [JSON.stringify({ tool_id: tool.id }), null];
+    const announced = [{ type: 'tool.created', payload, publishedAt }];
+    expect(await outbox(database)).toEqual(announced);
+
+    await expect(createTool(context, ALICE, webhookInput('one'))).rejects.toMatchObject({
+      code: 'already_exists',
+    });
+    for (const refused of [
+      deleteTool(context, BOB, tool.id, undefined),
+      updateTool(context, BOB, tool.id, { name: 'two' }, merge),
+    ]) {
+      await expect(refused).rejects.toMatchObject({ code: 'not_found' });
+    }
+    const stale = { mode: 'merge', expected: ['"7"'] } as const;
+    await expect(updateTool(context, ALICE, tool.id, { name: 'two' }, stale)).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    expect(await outbox(database)).toEqual(announced);
+
+    await updateTool(context, ALICE, tool.id, { name: 'two' }, merge);
     await deleteTool(context, ALICE, tool.id, undefined);
-    expect(await outbox(database)).toEqual([
-      { type: 'tool.deleted', payload: JSON.stringify({ tool_id: tool.id }), publishedAt: null },
-    ]);
+    announced.push(
+      { type: 'tool.updated', payload, publishedAt },
+      { type: 'tool.deleted', payload, publishedAt },
+    );
+    expect(await outbox(database)).toEqual(announced);
     await expect(getTool(context, ALICE, tool.id)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('announces what an import changes, and nothing of what it leaves as it is', async () => {
+    await using database = await openTestDatabase();
+    const context = testToolsContext(database);
+    const execution = { type: 'webhook', url: 'https://tools.example/hook' };
+    const document = (description: string) => [{ name: 'one', description, parameters: { type: 'object' } }];
+    const types = async () => (await outbox(database)).map(({ type }) => type);
+    for (const description of ['Does one.', 'Does one.', 'Does two.']) {
+      await importTools(context, ALICE, document(description), { execution });
+    }
+    expect(await types()).toEqual(['tool.created', 'tool.updated']);
+  });
+
+  it.each(engines)('keeps to the limit of tools on %s, in however many requests at once', async (engine) => {
+    await using database = await openTestDatabase(engine);
+    const limits = { toolsPerUser: 2, definitionBytes: 65_536, answerBytes: 1_000_000 };
+    const context = testToolsContext(database, { limits });
+    const create = (caller: typeof ALICE, name: string) => createTool(context, caller, webhookInput(name));
+    const outcomes = await Promise.allSettled(
+      Array.from('abcdefgh', (name) => [create(ALICE, name), create(BOB, name)]).flat(),
+    );
+    for (const caller of [ALICE, BOB]) {
+      expect((await listTools(context, caller, {})).tools).toHaveLength(2);
+    }
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(refused.map(({ code }) => code)).toEqual(Array(12).fill('invalid_argument'));
+    expect(await outbox(database)).toHaveLength(4);
   });
 
   it('makes every change of many at once, and lets one of two of the same revision win', async () => {
@@ -66,20 +120,6 @@ describe('the registry', () => {
     });
     expect((await listTools(context, ALICE, {})).tools).toHaveLength(1);
     await expect(createTool(context, BOB, webhookInput('one'))).resolves.toMatchObject({ name: 'one' });
-  });
-
-  it('never owns more tools than allowed, in however many requests at once', async () => {
-    await using database = await openTestDatabase();
-    const context = testToolsContext(database, {
-      limits: { toolsPerUser: 2, definitionBytes: 65_536, answerBytes: 1_000_000 },
-    });
-    const outcomes = await Promise.allSettled(
-      ['a', 'b', 'c', 'd'].map((name) => createTool(context, ALICE, webhookInput(name))),
-    );
-    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
-    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
-      reason: { code: 'invalid_argument' },
-    });
   });
 
   it('keeps a masked secret through a change, encrypted, and for its own origin only', async () => {

@@ -1,6 +1,7 @@
 import { and, asc, between, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
 import { type Database, type Handle, preparedOnce, type SelectQuery } from '../db/database.ts';
 import { createLruCache } from '../lru-cache.ts';
+import { isFitText } from './find-unfit.ts';
 import type { Tool, ToolType } from './tool.ts';
 
 const { placeholder } = sql;
@@ -198,8 +199,9 @@ export async function findToolsByNames(
   names: readonly string[],
   owner: string | null,
 ): Promise<Tool[]> {
-  const versions = await queries(database).versionsByNames({ names: JSON.stringify(names), owner });
-  return load(database, versions, owner);
+  const fit = nameValues(names);
+  if (!fit) return [];
+  return load(database, await queries(database).versionsByNames({ ...fit, owner }), owner);
 }
 
 /** What the owner's and the system's tools of these names are called, in no order. */
@@ -208,7 +210,8 @@ export async function findNames(
   names: readonly string[],
   owner: string | null,
 ): Promise<ToolNames[]> {
-  return queries(database).namesByNames({ names: JSON.stringify(names), owner });
+  const fit = nameValues(names);
+  return fit ? [...(await queries(database).namesByNames({ ...fit, owner }))] : [];
 }
 
 /** As `findNames`, for the tools of these aliases. */
@@ -217,7 +220,8 @@ export async function findAliases(
   aliases: readonly string[],
   owner: string | null,
 ): Promise<ToolNames[]> {
-  return queries(database).namesByAliases({ names: JSON.stringify(aliases), owner });
+  const fit = nameValues(aliases);
+  return fit ? [...(await queries(database).namesByAliases({ ...fit, owner }))] : [];
 }
 
 /** As `findNames`, for the tools whose name or alias is `stem` or, where `isCut`, begins with it. */
@@ -241,6 +245,7 @@ export async function loadNamed(
 
 /** The tool of this name that a user owns, if exactly one user does. */
 export async function findOnlyOwnedTool(database: Database, name: string): Promise<Tool | undefined> {
+  if (!isFitText(name)) return undefined;
   const [only, another] = await queries(database).ownersByName({ name });
   if (!only || another) return undefined;
   const [tool] = await load(database, [only], only.ownerId);
@@ -312,6 +317,12 @@ export async function findBuiltins(
 
 function idValues(ids: readonly string[], owner: string | null) {
   return { ids: JSON.stringify(ids), owner: owner ?? '' };
+}
+
+/** Those that can be stored, as others name nothing; undefined where none are. */
+function nameValues(names: readonly string[]): { readonly names: string } | undefined {
+  const fit = names.filter(isFitText);
+  return fit.length === 0 ? undefined : { names: JSON.stringify(fit) };
 }
 
 function pageValues({ ownerId, after, toolType, limit }: Page) {

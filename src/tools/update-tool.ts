@@ -1,4 +1,6 @@
 import type { Caller } from '../caller.ts';
+import { recordEvent } from '../events/outbox-store.ts';
+import { keepUser } from '../users/deleted-users-store.ts';
 import { changedMeanwhile, type ExpectedEtag, getToolToChange } from './access.ts';
 import type { ToolsContext } from './context.ts';
 import { nameTaken } from './create-tool.ts';
@@ -16,7 +18,8 @@ export type UpdateMode = 'replace' | 'merge';
 
 /**
  * Changes a tool of the caller's, or a system tool for an administrator. What the input does not say stays: in
- * `replace` the tool type alone, in `merge` every field.
+ * `replace` the tool type alone, in `merge` every field. `tool.updated` is recorded with it, also where what is stored is
+ * what was there: the tool's ETag is another.
  *
  * @throws ServiceError `not_found`, `permission_denied`, `aborted` when the tool is not the expected one,
  * `invalid_argument` with each field's fault, `already_exists` when the owner has another tool of the new name.
@@ -32,7 +35,7 @@ export async function updateTool(
   for (let attempt = 1; ; attempt++) {
     const tool = await getToolToChange(context, caller, id, options.expected);
     const change = check(context, input, tool.ownerId === null);
-    const record = await applyChange(context, tool, change);
+    const record = await applyChange(context, caller, tool, change);
     if (record) return record;
     if (attempt === MAX_ATTEMPTS) throw changedMeanwhile();
   }
@@ -41,12 +44,14 @@ export async function updateTool(
 /** @returns undefined when the tool was changed or deleted between reading and writing it. */
 async function applyChange(
   context: ToolsContext,
+  caller: Caller,
   tool: Tool,
   { name = tool.name, toolType = tool.toolType, checked }: ReturnType<typeof checkToolChange>,
 ): Promise<Tool | undefined> {
   const { database } = context;
   try {
     return await database.transaction(async (transaction) => {
+      await keepUser(database, transaction, caller.userId);
       const record: ToolChangeRecord = {
         ...tool,
         name,
@@ -61,7 +66,10 @@ async function applyChange(
           }),
         }),
       };
-      return (await replaceTool(database, transaction, record)) ? record : undefined;
+      if (!(await replaceTool(database, transaction, record))) return undefined;
+      const event = { type: 'tool.updated', toolId: tool.id } as const;
+      await recordEvent(database, transaction, event, record.updatedAt.getTime());
+      return record;
     });
   } catch (error) {
     if (database.isUniqueViolation(error)) throw nameTaken(name);

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Caller } from '../caller.ts';
 import type { ServiceToken } from '../config.ts';
+import { ServiceError } from '../errors.ts';
 import { isJsonObject } from '../json.ts';
 import { parseUuid } from '../uuid.ts';
 import type { Tokens } from './tokens.ts';
@@ -21,8 +22,13 @@ export type Authentication =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
-/** Reads an `Authorization` header. */
-export type Authenticate = (authorization: string | undefined) => Authentication;
+/**
+ * Reads an `Authorization` header.
+ *
+ * A promise where a user's token is right, since the user may be deleted; it rejects with a ServiceError `unavailable` when
+ * that cannot be told now.
+ */
+export type Authenticate = (authorization: string | undefined) => Authentication | Promise<Authentication>;
 
 export const NO_CREDENTIALS: Refusal = { detail: 'Authentication credentials were not provided.' };
 
@@ -39,12 +45,14 @@ const NO_USER: Refusal = {
 /**
  * Makes the check of bearer tokens: a user's JWT (RFC 7519, HS256), or a service's token, compared in constant time.
  *
+ * @param options.isDeletedUser asked for each request with a user's token, so that a deletion takes effect at once.
  * @param options.now the time in milliseconds since 1970.
  */
 export function createAuthenticate(options: {
   tokens: Pick<Tokens, 'verify'>;
   issuer: string;
   serviceTokens: readonly ServiceToken[];
+  isDeletedUser: (userId: string) => Promise<boolean>;
   now: () => number;
 }): Authenticate {
   const services = options.serviceTokens.map(({ name, secret }) => ({ name, digest: sha256(secret) }));
@@ -64,8 +72,24 @@ export function createAuthenticate(options: {
     } catch {
       return refused('Token is invalid');
     }
-    return readClaims(claims, options.issuer, options.now() / 1000);
+    const authentication = readClaims(claims, options.issuer, options.now() / 1000);
+    if (authentication.kind !== 'caller') return authentication;
+    return unlessDeleted(authentication, options.isDeletedUser);
   };
+}
+
+/** A user whose deletion was asked for is nobody any more. */
+async function unlessDeleted(
+  authentication: UserAuthentication,
+  isDeletedUser: (userId: string) => Promise<boolean>,
+): Promise<Authentication> {
+  let isDeleted: boolean;
+  try {
+    isDeleted = await isDeletedUser(authentication.caller.userId);
+  } catch (error) {
+    throw new ServiceError('unavailable', 'The credentials cannot be checked now.', { cause: error });
+  }
+  return isDeleted ? { kind: 'refused', refusal: NO_USER } : authentication;
 }
 
 function findService(
@@ -81,8 +105,11 @@ function findService(
   return found;
 }
 
+type Refused = Extract<Authentication, { kind: 'refused' }>;
+type UserAuthentication = { readonly kind: 'caller'; readonly caller: Extract<Caller, { kind: 'user' }> };
+
 /** Checks the claims of a token whose signature is right, in the order that decides which fault is told. */
-function readClaims(claims: unknown, issuer: string, nowSeconds: number): Authentication {
+function readClaims(claims: unknown, issuer: string, nowSeconds: number): Refused | UserAuthentication {
   if (!isJsonObject(claims)) return refused('Token is invalid');
   const { exp, nbf, iat } = claims;
   for (const time of [iat, nbf]) {
@@ -113,7 +140,7 @@ export function invalidToken(message: string): Refusal {
   };
 }
 
-function refused(message: string): Authentication {
+function refused(message: string): Refused {
   return { kind: 'refused', refusal: invalidToken(message) };
 }
 

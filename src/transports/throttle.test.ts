@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Caller } from '../caller.ts';
 import type { RateLimit } from '../config.ts';
 import type { Authentication } from './authenticate.ts';
-import { createThrottle } from './throttle.ts';
+import { createLocalWindow } from './throttle/local-window.ts';
+import { createThrottle, type Throttle } from './throttle.ts';
 
 const ANONYMOUS: Authentication = { kind: 'anonymous' };
 const REFUSED: Authentication = { kind: 'refused', refusal: { detail: 'no' } };
@@ -15,8 +16,12 @@ const user = (userId: string) => caller({ kind: 'user', userId, isStaff: false }
 function start(limits: { user?: RateLimit; anonymous?: RateLimit }) {
   const clock = { now: Date.UTC(2030, 0, 1) };
   const { user = null, anonymous = null } = limits;
-  const throttle = createThrottle({ user, anonymous, now: () => clock.now });
-  return { clock, take: throttle.take };
+  const now = () => clock.now;
+  const throttle = createThrottle({
+    users: createLocalWindow(user, now),
+    addresses: createLocalWindow(anonymous, now),
+  });
+  return { clock, take: (...request: Parameters<Throttle['take']>) => Number(throttle.take(...request)) };
 }
 
 describe('the throttle', () => {

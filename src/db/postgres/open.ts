@@ -1,212 +1,199 @@
-import { getTableColumns, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
-import { PgDialect } from 'drizzle-orm/pg-core';
-import pg from 'pg';
-import { bindersOf } from '../bind-placeholders.ts';
-import type { Database, Handle, PreparedQuery, SelectQuery, Transaction } from '../database.ts';
-import { isCollision, isConnectionFault, isUniqueViolation, toServiceError } from './faults.ts';
-import { findPending, migrate } from './migrate.ts';
+import type pg from 'pg';
+import type { Database, Handle, Transaction } from '../database.ts';
+import { createCheck } from './check.ts';
+import { type ConnectOptions, connectPool } from './connect-pool.ts';
+import { isCollision, isConnectionFault, isStale, isUniqueViolation, toServiceError } from './faults.ts';
+import { migrate } from './migrate.ts';
+import { acquire, type Pool, type PoolClient, type Queryable, timeoutUntil } from './pool.ts';
 import * as schema from './schema.ts';
-
-/** Writes SQL in PostgreSQL's words. */
-const writer = new PgDialect();
+import { prepareInsertion, prepareSelect } from './statements.ts';
 
 /** How often a transaction is tried that met another one in a deadlock. */
 const MAX_ATTEMPTS = 3;
 
-export interface PostgresOptions {
-  readonly url: string;
-  /** Connections to the server. */
-  readonly poolSize: number;
-  /** How long a connection is waited for, and a statement, in milliseconds. */
-  readonly timeoutMs: number;
+/** How long a rollback may take; the connection is closed then, which does the same. */
+const ROLLBACK_MS = 1000;
+
+export interface PostgresOptions extends ConnectOptions {
   /** Whether to bring the database to the current schema. */
   readonly migrate: boolean;
-  /** Hears of connections that broke while nobody used them. */
-  readonly logFault: (error: unknown) => void;
 }
-
-/** The part of node-postgres's pool that is used. */
-export interface Pool {
-  connect(): Promise<PoolClient>;
-  query: Query;
-  end(): Promise<void>;
-}
-
-/** A connection that is nobody else's until it is released; with true, it is closed. */
-export interface PoolClient {
-  query: Query;
-  release(destroy?: boolean): void;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the driver's own overloads take a text or any of its configurations.
-type Query = (query: any, values?: unknown[]) => Promise<{ rows: unknown[] }>;
 
 /**
- * Connects to a PostgreSQL server.
+ * Connects to a PostgreSQL server. A database without the current schema is opened too where `migrate` is false: `check`
+ * tells.
  *
- * @throws Error when it cannot be reached, or its schema is not the current one and `migrate` is false.
+ * A read ends within `timeoutMs` and half a second of its asking. So does the beginning of a transaction, and each of its
+ * statements.
+ *
+ * @throws Error when it cannot be reached or migrated, or does not store UTF-8.
  */
-export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const { url, poolSize, timeoutMs, logFault } = options;
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: poolSize,
-    application_name: 'tool-service',
-    keepAlive: true,
-    connectionTimeoutMillis: timeoutMs,
-    // The server's own limit comes first, since it leaves a connection that can be used on.
-    statement_timeout: timeoutMs,
-    query_timeout: timeoutMs + 500,
-    idle_in_transaction_session_timeout: 2 * timeoutMs,
-  });
-  pool.on('error', logFault);
-  return openPool(pool as Pool, options);
+export function openPostgres(options: PostgresOptions): Promise<Database> {
+  return openPool(connectPool(options), options);
 }
 
 /** Makes a database of a pool, which closes with it. */
-export async function openPool(pool: Pool, options: Pick<PostgresOptions, 'migrate'>): Promise<Database> {
+export async function openPool(
+  pool: Pool,
+  { timeoutMs, poolSize, migrate: migrates }: Pick<PostgresOptions, 'migrate' | 'timeoutMs' | 'poolSize'>,
+): Promise<Database> {
   try {
-    if (options.migrate) await migrateOn(pool);
+    await prepareServer(pool, migrates);
   } catch (error) {
     await pool.end();
     throw error;
   }
+  // All that the pool has may have broken, and then there is a new one.
+  const maxAttempts = poolSize + 1;
+  const check = createCheck((deadline) => readerUntil(pool, deadline, maxAttempts), timeoutMs);
+  /** Outside of transactions, each query has a time of its own and may be asked twice. */
+  const reader: Queryable = {
+    async query(config, values) {
+      const reader = readerUntil(pool, performance.now() + timeoutMs, maxAttempts);
+      const result = await reader.query(config, values);
+      check.sawAnswer();
+      return result;
+    },
+  };
   /** What a handle's queries run on. */
-  const runners = new WeakMap<Handle, { query: Query }>();
+  const runners = new WeakMap<Handle, Queryable>();
   const handles = new WeakMap<PoolClient, Transaction>();
   const handleOf = (client: PoolClient): Transaction => {
     const known = handles.get(client);
     if (known) return known;
-    const made = drizzle({ client: client as pg.PoolClient }) as unknown as Transaction;
+    const made = drizzle({ client: client as unknown as pg.PoolClient }) as unknown as Transaction;
     handles.set(client, made);
     runners.set(made, client);
     return made;
   };
-  const read = drizzle({ client: pool as unknown as pg.Pool }) as unknown as Handle;
-  runners.set(read, pool);
-  let closed: Promise<void> | undefined;
-
-  async function attempt<T>(
-    work: (transaction: Transaction) => Promise<T>,
-    survivesPowerLoss: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const client = await pool.connect();
-    let isBroken = false;
-    try {
-      signal?.throwIfAborted();
-      await client.query(survivesPowerLoss ? 'begin' : 'begin; set local synchronous_commit = off');
-      const result = await work(handleOf(client));
-      await client.query('commit');
-      return result;
-    } catch (error) {
-      // A broken connection is closed, and the server rolls back by itself.
-      isBroken =
-        isConnectionFault(error) ||
-        (await client.query('rollback').then(
-          () => false,
-          () => true,
-        ));
-      throw error;
-    } finally {
-      client.release(isBroken);
-    }
-  }
+  const runnerOf = (handle: Handle) => runners.get(handle) ?? reader;
 
   return {
     dialect: 'postgres',
     tables: schema,
-    read,
+    read: drizzle({ client: reader as unknown as pg.Pool }) as unknown as Handle,
     async transaction(work, { signal, survivesPowerLoss = true } = {}) {
-      signal?.throwIfAborted();
-      for (let count = 1; ; count++) {
+      const deadline = performance.now() + timeoutMs;
+      for (let attempt = 1; ; attempt++) {
+        const client = await begin(pool, { deadline, maxAttempts, signal, survivesPowerLoss });
+        let isBroken = false;
         try {
-          return await attempt(work, survivesPowerLoss, signal);
+          signal?.throwIfAborted();
+          const result = await work(handleOf(client));
+          await commit(client);
+          check.sawAnswer();
+          return result;
         } catch (error) {
-          if (!isCollision(error) || count === MAX_ATTEMPTS) throw toServiceError(error);
+          // A broken connection is closed, and the server rolls back by itself.
+          isBroken = isConnectionFault(error) || !(await rollBack(client));
+          const isOver = attempt === MAX_ATTEMPTS || performance.now() >= deadline;
+          if (isOver || !isCollision(error)) throw toServiceError(error);
+        } finally {
+          client.release(isBroken);
         }
       }
     },
-    prepare: (handle, name, query) => prepareRaw(runners.get(handle) ?? pool, name, query),
-    prepareInsert: (transaction, name, table) => {
-      const client = runners.get(transaction) ?? pool;
-      const columns = Object.entries(getTableColumns(table));
-      const list = sql.join(
-        columns.map(([, column]) => sql.identifier(column.name)),
-        sql`, `,
-      );
-      const rows = sql`jsonb_populate_recordset(null::${table}, ${sql.placeholder('rows')})`;
-      const insert = sql`insert into ${table} (${list}) select ${list} from ${rows} on conflict do nothing`;
-      const { sql: text } = writer.sqlToQuery(insert);
-      return async (values) => {
-        const named = values.map((row) =>
-          Object.fromEntries(columns.map(([field, { name }]) => [name, row[field as keyof typeof row]])),
-        );
-        await client.query({ name, text, values: [JSON.stringify(named)] });
-      };
-    },
+    prepare: (handle, name, query) => prepareSelect(runnerOf(handle), name, query),
+    prepareInsert: (handle, name, table) => prepareInsertion(runnerOf(handle), name, table),
     async lock(transaction, names, mode) {
       const take = sql.raw(mode === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock');
-      // In an order that is the same for all, so that two never wait for each other.
+      // In an order that is the same for all, so that two never wait for each other. Another schema's are other names.
       await transaction.execute(sql`
         select ${take}(key) from (
-          select distinct hashtextextended(name, 0) as key
+          select distinct hashtextextended(current_schema() || ' ' || name, 0) as key
           from jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as name order by key
         ) as keys`);
     },
     anyOf: (column, name) =>
       sql`${column} = any (array(select jsonb_array_elements_text(${sql.placeholder(name)}::jsonb)))`,
     isUniqueViolation,
-    async check() {
-      const pending = await findPending(pool);
-      if (pending.length > 0) throw new Error(`${pending.length} migrations are not applied`);
-    },
+    check: check.run,
     close() {
-      closed ??= pool.end();
-      return closed;
+      check.forget();
+      return pool.end();
     },
   };
 }
 
-async function migrateOn(pool: Pool): Promise<void> {
+async function prepareServer(pool: Pool, migrates: boolean): Promise<void> {
   const client = await pool.connect();
   try {
-    await migrate(client);
+    const { rows } = await client.query(
+      "select current_setting('server_encoding') as encoding, current_schema() as schema",
+    );
+    const [server] = rows as { encoding: string; schema: string | null }[];
+    if (server?.encoding !== 'UTF8') throw new Error('the database must have the encoding UTF8');
+    if (server.schema === null) throw new Error('no schema of the search_path exists');
+    if (migrates) await migrate(client);
   } finally {
-    client.release(true);
+    client.release();
   }
 }
 
-/** Texts as they are, and whole numbers, counts among them, as numbers. */
-const types = {
-  getTypeParser: (type: number) =>
-    type === pg.types.builtins.INT8 || type === pg.types.builtins.INT4 ? Number : (text: string) => text,
-};
-
-/**
- * Runs a drizzle query on the driver itself, as a prepared statement of its connection: drizzle's own way to the rows
- * takes several times as long.
- */
-function prepareRaw<Q extends SelectQuery>(
-  runner: { query: Query },
-  name: string,
-  query: Q,
-): PreparedQuery<Q> {
-  const { sql: text, params } = query.toSQL();
-  const fields = Object.keys(query._.selectedFields);
-  const bind = bindersOf(params);
-  return async (values = {}) => {
-    try {
-      const config = { name, text, types, rowMode: 'array', values: bind.map((value) => value(values)) };
-      const { rows } = await runner.query(config);
-      return (rows as unknown[][]).map((cells) => {
-        const row: Record<string, unknown> = {};
-        for (let index = 0; index < fields.length; index++) row[fields[index] ?? ''] = cells[index];
-        return row;
-      });
-    } catch (error) {
-      throw toServiceError(error);
-    }
+/** Runs statements that change nothing, each on a connection of its own, until a time of `performance.now()`. */
+function readerUntil(pool: Pool, deadline: number, maxAttempts: number): Queryable {
+  return {
+    async query(config, values) {
+      const asked = typeof config === 'string' ? { text: config } : config;
+      for (let attempt = 1; ; attempt++) {
+        const client = await acquire(pool, deadline);
+        let isBroken = false;
+        try {
+          return await client.query({ ...asked, query_timeout: timeoutUntil(deadline) }, values);
+        } catch (error) {
+          isBroken = isConnectionFault(error);
+          const isOver = attempt === maxAttempts || performance.now() >= deadline;
+          // An idle connection whose server went away is found out by asking.
+          if (isOver || !isStale(error)) throw toServiceError(error);
+        } finally {
+          client.release(isBroken);
+        }
+      }
+    },
   };
+}
+
+interface BeginOptions {
+  readonly deadline: number;
+  readonly maxAttempts: number;
+  readonly signal: AbortSignal | undefined;
+  readonly survivesPowerLoss: boolean;
+}
+
+/** Begins a transaction, on another connection where one turns out to be broken: nothing has happened yet. */
+async function begin(
+  pool: Pool,
+  { deadline, maxAttempts, signal, survivesPowerLoss }: BeginOptions,
+): Promise<PoolClient> {
+  const text = survivesPowerLoss ? 'begin' : 'begin; set local synchronous_commit = off';
+  for (let attempt = 1; ; attempt++) {
+    const client = await acquire(pool, deadline, signal);
+    try {
+      await client.query({ text, query_timeout: timeoutUntil(deadline) });
+      return client;
+    } catch (error) {
+      client.release(true);
+      const isOver = attempt === maxAttempts || performance.now() >= deadline;
+      if (isOver || !isStale(error)) throw toServiceError(error);
+    }
+  }
+}
+
+/** Where no answer comes, whether it was committed is not known: that is `unavailable` too. */
+async function commit(client: PoolClient): Promise<void> {
+  const { command } = await client.query('commit');
+  // The server's way of saying that a statement had failed, which `work` must not pass over.
+  if (command === 'ROLLBACK') throw new Error('a statement of the transaction failed: nothing was stored');
+}
+
+/** @returns whether the connection can be used on. */
+async function rollBack(client: PoolClient): Promise<boolean> {
+  try {
+    await client.query({ text: 'rollback', query_timeout: ROLLBACK_MS });
+    return true;
+  } catch {
+    return false;
+  }
 }

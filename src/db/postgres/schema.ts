@@ -42,7 +42,7 @@ export const outbox = pgTable(
     publishedAt: bigint('published_at', { mode: 'number' }),
   },
   (table) => [
-    index('outbox_pending').on(table.sequence).where(sql`published_at is null`),
+    index('outbox_pending').on(table.type, table.sequence).where(sql`published_at is null`),
     index('outbox_sent').on(table.publishedAt).where(sql`published_at is not null`),
   ],
 );

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type BetterSqlite from 'better-sqlite3';
 
 export type Connection = BetterSqlite.Database;
+export type Statement = BetterSqlite.Statement;
 
 /**
  * better-sqlite3, in the build that this Node can run: 13 is built on Node-API and asks for Node 22; 12 is the last for

@@ -2,6 +2,8 @@ import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eq, sql } from 'drizzle-orm';
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -111,6 +113,28 @@ describe('openSqlite', () => {
   });
 });
 
+describe('check', () => {
+  it('tells when migrations are not applied', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tool-service-'));
+    const file = join(folder, 'tools.db');
+    try {
+      const empty = openSqlite(file, { migrate: false });
+      await expect(empty.check()).rejects.toThrow();
+      await openSqlite(file).close();
+      await empty.check();
+      const other = new Sqlite(file);
+      other.exec(
+        'delete from __drizzle_migrations where created_at = (select max(created_at) from __drizzle_migrations)',
+      );
+      other.close();
+      await expect(empty.check()).rejects.toThrow('migrations are not applied');
+      await empty.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe("a transaction, while another process holds the database's lock", () => {
   let folder: string;
   beforeEach(() => {
@@ -154,6 +178,19 @@ describe("a transaction, while another process holds the database's lock", () =>
     database.unlock();
     await add(database, 'a');
     expect(await ids(database)).toEqual(['a']);
+  });
+
+  it('leaves the event loop to others meanwhile', async () => {
+    await using database = openLocked();
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const waiting = add(database, 'a');
+    await sleep(200);
+    delay.disable();
+    database.unlock();
+    await waiting;
+    // Half of the time was spent in SQLite when that did the waiting.
+    expect(delay.percentile(50) / 1e6).toBeLessThan(10);
   });
 
   it('begins once the lock is given up, each in its turn', async () => {

@@ -3,17 +3,21 @@ import { dirname, join } from 'node:path';
 import { getTableColumns, getTableName, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { ServiceError } from '../../errors.ts';
 import { packageRoot } from '../../package-root.ts';
 import { bindersOf } from '../bind-placeholders.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
 import { createBegin } from './begin.ts';
-import { type Connection, codeOf, Sqlite } from './driver.ts';
+import { type Connection, codeOf, Sqlite, type Statement } from './driver.ts';
 import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
-/** How long a statement holds the event loop while another process writes, in milliseconds, once the database is open. */
-const BUSY_TIMEOUT_MS = 20;
+/**
+ * How long a read holds the event loop at most while the file is locked altogether, in milliseconds. In WAL mode that is
+ * only while another process recovers it or is the last to leave it: writing does not lock reads out.
+ */
+const READ_BUSY_TIMEOUT_MS = 100;
 
 /** After what time a transaction that waits for another process's fails, counted from when it was asked for. */
 const BUSY_LIMIT_MS = 5000;
@@ -41,12 +45,15 @@ export function openSqlite(
   if (migrates) migrateOnce(writer);
   const reader = connect(file);
   reader.pragma('query_only = on');
-  for (const connection of [reader, writer]) connection.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  reader.pragma(`busy_timeout = ${READ_BUSY_TIMEOUT_MS}`);
+  // Whoever has to wait for another process sleeps between attempts, not in one.
+  writer.pragma('busy_timeout = 0');
   const mutex = createMutex();
   const begin = createBegin(writer, busyLimitMs);
   // The one cast between the engines: stores use only what both have, and await it.
   const transactionHandle = drizzle(writer) as unknown as Transaction;
-  const alive = reader.prepare('select count(*) from tools where id is null');
+  const latest = readMigrations().at(-1)?.folderMillis;
+  let findLatest: Statement | undefined;
 
   return {
     dialect: 'sqlite',
@@ -89,7 +96,12 @@ export function openSqlite(
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
     isUniqueViolation: (error) => /^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)$/.test(codeOf(error)),
     check: async () => {
-      alive.get();
+      // Not before it is asked for: where there is no such table, it cannot be made ready.
+      findLatest ??= reader
+        .prepare('select max(created_at), (select 1 from tools limit 1) from __drizzle_migrations')
+        .pluck();
+      const applied = findLatest.get();
+      if (latest !== undefined && !(Number(applied) >= latest)) throw new Error('migrations are not applied');
     },
     close: () =>
       mutex.run(async () => {
@@ -99,6 +111,11 @@ export function openSqlite(
   };
 }
 
+const migrationsFolder = join(packageRoot, 'drizzle', 'sqlite');
+
+/** Oldest first. */
+const readMigrations = () => readMigrationFiles({ migrationsFolder });
+
 /**
  * Brings a database to the current schema. Drizzle looks at what is applied before it takes any lock, so processes that
  * start together get into each other's way: whoever does tries again, and finds the work done.
@@ -106,7 +123,7 @@ export function openSqlite(
 function migrateOnce(connection: Connection): void {
   for (let attempt = 1; ; attempt++) {
     try {
-      migrate(drizzle(connection), { migrationsFolder: join(packageRoot, 'drizzle', 'sqlite') });
+      migrate(drizzle(connection), { migrationsFolder });
       return;
     } catch (error) {
       if (connection.inTransaction) connection.exec('rollback');

@@ -50,7 +50,7 @@ export const outbox = sqliteTable(
     publishedAt: integer('published_at'),
   },
   (table) => [
-    index('outbox_pending').on(table.sequence).where(sql`published_at is null`),
+    index('outbox_pending').on(table.type, table.sequence).where(sql`published_at is null`),
     index('outbox_sent').on(table.publishedAt).where(sql`published_at is not null`),
   ],
 );

@@ -145,6 +145,7 @@ describe('a call with an idempotency key', () => {
     const first = idempotency.runOnce(keyedCall(), never, refused.run);
     const waiting = Array.from({ length: 10 }, () => idempotency.runOnce(keyedCall(), never, second.run));
     const error = new CallError('circuit_open', 'Not now.', { mayHaveRun: false });
+    await refused.began;
     refused.fail(error);
     await expect(first).rejects.toBe(error);
     await second.began;

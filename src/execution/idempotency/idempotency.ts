@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../../db/database.ts';
 import type { Encryption } from '../../encryption.ts';
+import { keepUsers } from '../../users/deleted-users-store.ts';
 import { CallError, type CallOutcome } from '../call.ts';
 import { type Claim, claimKey, findRun, renewLeases, type StoredRun } from './idempotency-store.ts';
 import { createLeases } from './leases.ts';
@@ -34,8 +35,8 @@ export interface Idempotency {
    * The outcome is stored before it is given, unless the database takes longer than a second or the signal aborts: then
    * it is given and stored behind the caller's back. Were the process to end meanwhile, the run is one that was cut off.
    *
-   * @throws CallError `idempotency_conflict` when the key was used with other arguments, `internal` when the key could
-   * not be looked up or stored; the signal's reason when it aborts before `run` begins, or while another's run is
+   * @throws CallError `idempotency_conflict` when the key was used with other arguments, `permission_denied` when the user
+   * is deleted, `internal` when the key could not be looked up or stored; the signal's reason when it aborts before `run` begins, or while another's run is
    * waited for.
    */
   runOnce(call: KeyedCall, signal: AbortSignal, run: () => Promise<CallOutcome>): Promise<KeyedOutcome>;
@@ -119,6 +120,7 @@ export function createIdempotency(
       return await work();
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof CallError) throw error;
       logFault(error);
       const words =
         'The idempotency key could not be checked, so nothing was run. Call again with the same key.';
@@ -126,10 +128,15 @@ export function createIdempotency(
     }
   }
 
-  /** @returns when the run began, undefined when another run took the key. */
+  /**
+   * @returns when the run began, undefined when another run took the key.
+   * @throws CallError `permission_denied` when the user is deleted.
+   */
   async function take(claim: Claim, argumentsHash: string, signal: AbortSignal): Promise<number | undefined> {
     return database.transaction(
       async (transaction) => {
+        const deleted = await keepUsers(database, transaction, [claim.userId]);
+        if (deleted.size > 0) throw userDeleted();
         // Not earlier: the transaction may have waited for longer than a lease.
         const createdAt = now();
         const record = { ...claim, argumentsHash, createdAt, leaseUntil: createdAt + leaseMs };
@@ -187,4 +194,11 @@ export function createIdempotency(
       return closed;
     },
   };
+}
+
+/** Also for another service that calls for the user: nothing is stored for them any more. */
+function userDeleted(): CallError {
+  return new CallError('permission_denied', 'The user for whom this call is made has been deleted.', {
+    mayHaveRun: false,
+  });
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
-import { connectRaw, start, until } from './testing.ts';
+import { connectRaw, start, testTls, until } from './testing.ts';
 
 const test = it.concurrent;
 
@@ -35,12 +35,17 @@ test.each(['', 'P'])('a socket that sends %j and ends is closed at once', async 
   await until(() => server.listener.connections === 0);
 });
 
-test('connections beyond the limit are dropped', async () => {
-  await using server = await start({ maxConnections: 1 });
+test.each([
+  ['clear text', {}],
+  ['TLS', { tls: testTls }],
+])('connections beyond the limit are dropped, in %s', async (_, options) => {
+  await using server = await start({ maxConnections: 1, ...options });
   using first = connectRaw(server.port);
   await until(() => server.listener.connections === 1);
   using second = connectRaw(server.port);
   expect(await second.toEnd()).toBe('');
+  expect(server.listener.connections).toBe(1);
+  if ('tls' in options) return;
   first.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await until(() => first.received.startsWith('HTTP/1.1 200 '));
 });

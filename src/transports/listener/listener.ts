@@ -90,10 +90,19 @@ export function createListener(options: ListenerOptions = {}): Listener {
       }
     };
 
-    server.prependListener('connection', (socket: Socket) => {
+    const handshake = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
       socket.on('error', ignore).once('close', () => sockets.delete(socket));
+      // Not by Node's `maxConnections`: with that, worker processes that are full hand a connection round and round.
+      if (sockets.size >= limits.maxConnections) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
-      if (!limits.tls) {
+      if (limits.tls) {
+        for (const listener of handshake) listener.call(server, socket);
+      } else {
         detectProtocol(socket, limits.handshakeTimeoutMs, (protocol) => {
           serve(socket, protocol);
           if (protocol === 'http1') socket.resume();

@@ -19,7 +19,7 @@ export interface ListenerOptions {
   maxHeaderBytes?: number;
   /** Calls that one HTTP/2 connection may have in flight. Default 256. */
   maxStreamsPerConnection?: number;
-  /** Connections in all; those beyond are dropped. Default: no limit. */
+  /** Connections of this process in all; those beyond are dropped. Default: no limit. */
   maxConnections?: number;
   /** Until the TLS handshake is done, the protocol is known, and HTTP/2 settings have arrived. Default 10 s. */
   handshakeTimeoutMs?: number;
@@ -45,6 +45,7 @@ export function withDefaults(options: ListenerOptions) {
   return {
     maxHeaderBytes: 16_384,
     maxStreamsPerConnection: 256,
+    maxConnections: Number.POSITIVE_INFINITY,
     handshakeTimeoutMs: 10_000,
     headersTimeoutMs: 20_000,
     requestTimeoutMs: 300_000,
@@ -77,7 +78,6 @@ export function createFrontServer(limits: Limits): Server {
       })
     : createHttp1Server(options);
   server.timeout = limits.idleTimeoutMs;
-  if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections;
   // Without this (Node's types do not know it) a client that ends its side after its request gets no answer.
   return Object.assign(server, { httpAllowHalfOpen: true });
 }

@@ -4,9 +4,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createHttpClient, said } from '../../testing/http-client.ts';
 import { JWT_ISSUER, makeToken, signToken, validClaims } from '../../testing/make-token.ts';
 import { startTestService } from '../../testing/start-test-service.ts';
+import type { Engine } from '../../testing/test-database.ts';
 import { hasToolData, readDataJson } from '../../testing/tool-data.ts';
 import { webhookInput } from '../../testing/tools-context.ts';
 import { createAuthenticate } from '../authenticate.ts';
+import { openDeletedUsers } from '../deleted-users-for-tests.ts';
 import { registerTokens } from '../tokens.ts';
 
 const TOOLS = '/ms7/api/v1/tools/';
@@ -154,6 +156,54 @@ describe('credentials that are accepted', () => {
   });
 });
 
+describe.each<Engine>(['sqlite', 'postgres'])('the token of a deleted user, on %s', (engine) => {
+  it('is refused from then on, whatever was accepted before, and counted by address', async () => {
+    await using users = await openDeletedUsers(engine);
+    await using other = await startTestService(
+      { RATE_LIMIT_USER: '5/day', RATE_LIMIT_ANON: '5/day' },
+      { now: () => NOW, database: users.place },
+    );
+    const userId = randomUUID();
+    const token = tokenOf({ user_id: userId.toUpperCase() });
+    const ask = createHttpClient(other.url, token);
+    const anotherUser = tokenOf({});
+    expect((await ask('GET', TOOLS)).status).toBe(200);
+    await users.delete(userId);
+    for (const [method, path] of [
+      ['GET', TOOLS],
+      ['POST', TOOLS],
+      ['DELETE', TOOLS],
+      ['POST', '/ms7/api/v1/execute/'],
+    ] as const) {
+      const answer = await ask(method, path);
+      expect(said(answer)).toEqual([401, NO_USER]);
+      expect(answer.headers['www-authenticate']).toBe('Bearer realm="api"');
+    }
+    const away = { headers: { 'x-forwarded-for': '198.51.100.1' } };
+    expect(said(await ask('GET', '/metrics', away))).toEqual([401, NO_USER]);
+    expect((await ask('GET', TOOLS)).status).toBe(429);
+    expect((await ask('GET', TOOLS, { token: anotherUser })).status).toBe(200);
+    expect((await ask('GET', '/nope', away)).status).toBe(404);
+  });
+});
+
+it('a token is neither accepted nor refused while nobody can tell whether its user is deleted', async () => {
+  await using users = await openDeletedUsers('sqlite');
+  await using other = await startTestService({}, { now: () => NOW, database: users.place });
+  const ask = createHttpClient(other.url, tokenOf({}));
+  await users.forget();
+  for (const [method, path] of [
+    ['GET', TOOLS],
+    ['DELETE', TOOLS],
+    ['POST', '/ms7/api/v1/execute/'],
+  ] as const) {
+    const answer = await ask(method, path);
+    expect(said(answer)).toEqual([503, '{"detail":"The credentials cannot be checked now."}']);
+  }
+  expect(said(await ask('GET', TOOLS, { token: 'x' }))).toEqual([401, invalid('Token is invalid')]);
+  expect(said(await ask('GET', TOOLS, { token: null }))).toEqual([401, NOT_PROVIDED]);
+});
+
 it('checks in order: credentials, method, tool and permission, entity tag, size, type, body', async () => {
   const token = tokenOf({});
   const own = await send<{ id: string }>('POST', TOOLS, { token, body: webhookInput('one') });
@@ -194,6 +244,7 @@ describe.skipIf(!hasToolData)('attacks on tokens (skipped where the shared data 
     tokens,
     issuer: suite.issuer,
     serviceTokens: [],
+    isDeletedUser: async () => false,
     now: () => suite.now * 1000,
   });
   const userId = randomUUID();
@@ -209,12 +260,12 @@ describe.skipIf(!hasToolData)('attacks on tokens (skipped where the shared data 
     }
   }
 
-  it.each(attacks)('$id, $expect: $why', ({ token = '', expect: verdict }) => {
+  it.each(attacks)('$id, $expect: $why', async ({ token = '', expect: verdict }) => {
     const user = { kind: 'caller', caller: { kind: 'user', userId, isStaff: false } };
-    expect(authenticate(`Bearer ${token}`).kind).toBe('refused');
+    expect((await authenticate(`Bearer ${token}`)).kind).toBe('refused');
     // Undefined where the signature or the header is refused, whatever the claims.
     const ours = completed(token);
-    const outcome = ours === undefined ? undefined : authenticate(`Bearer ${ours}`);
+    const outcome = ours === undefined ? undefined : await authenticate(`Bearer ${ours}`);
     if (verdict === 'accept') expect(outcome).toEqual(user);
     else if (verdict === 'reject') expect(outcome?.kind ?? 'refused').toBe('refused');
     else if (outcome?.kind === 'caller') expect(outcome).toEqual(user);

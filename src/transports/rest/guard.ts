@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../../caller.ts';
-import { type Authenticate, type Authentication, invalidToken, NO_CREDENTIALS } from '../authenticate.ts';
-import type { Throttle } from '../throttle.ts';
+import { type AdmissionContext, admit } from '../admit.ts';
+import { type Authentication, invalidToken, NO_CREDENTIALS } from '../authenticate.ts';
 import { throttled, unauthorized } from './errors.ts';
 
 export type User = Extract<Caller, { kind: 'user' }>;
@@ -13,24 +13,16 @@ declare module 'fastify' {
   }
 }
 
-export interface GuardContext {
-  readonly authenticate: Authenticate;
-  readonly throttle: Throttle;
-}
-
 /**
  * Lets users in: counts the request, then answers 429 or 401 where that is due. REST takes users' tokens alone; a
  * service's token counts as one that is not valid.
  */
-export function requireUser({ authenticate, throttle }: GuardContext, request: FastifyRequest): User {
-  const authentication = usersOnly(authenticate(request.headers.authorization));
-  const seconds = throttle.take(authentication, request.ip);
-  if (seconds > 0) throw throttled(seconds);
-  if (authentication.kind === 'caller' && authentication.caller.kind === 'user') {
-    request.callingUser = authentication.caller;
-    return authentication.caller;
-  }
-  throw unauthorized(authentication.kind === 'refused' ? authentication.refusal : NO_CREDENTIALS);
+export async function requireUser(context: AdmissionContext, request: FastifyRequest): Promise<void> {
+  const { authorization } = request.headers;
+  const admission = await admit(context, { authorization, address: request.ip }, usersOnly);
+  if (admission.kind === 'throttled') throw throttled(admission.seconds);
+  if (admission.kind === 'caller' && admission.caller.kind === 'user') request.callingUser = admission.caller;
+  else throw unauthorized(admission.kind === 'refused' ? admission.refusal : NO_CREDENTIALS);
 }
 
 function usersOnly(authentication: Authentication): Authentication {

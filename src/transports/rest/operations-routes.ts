@@ -2,13 +2,13 @@ import { isIP } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isAdministrator } from '../../caller.ts';
 import type { Metrics } from '../../metrics.ts';
+import type { Readiness } from '../../readiness.ts';
+import type { AdmissionContext } from '../admit.ts';
 import { HttpError, throttled, unauthorized } from './errors.ts';
-import type { GuardContext } from './guard.ts';
 
-export interface OperationsContext extends GuardContext {
+export interface OperationsContext extends AdmissionContext {
   readonly metrics: Metrics;
-  /** Resolves when the service can do its work; rejects with a reason that may be shown. */
-  readonly ready: () => Promise<void>;
+  readonly ready: () => Promise<Readiness>;
 }
 
 const FORWARDING_HEADER = /^(?:forwarded|via|x-real-ip|x-forwarded-.+)$/;
@@ -18,26 +18,21 @@ export function registerOperationsRoutes(app: FastifyInstance, context: Operatio
   app.get('/healthz', async () => ({ status: 'ok' }));
 
   app.get('/readyz', async (_request, reply) => {
-    try {
-      await context.ready();
-      return { status: 'ready' };
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : 'not ready';
-      return reply.code(503).send({ status: 'unavailable', reason });
-    }
+    const { isReady, ...rest } = await context.ready();
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'unavailable', ...rest });
   });
 
   app.get('/metrics', async (request, reply) => {
-    requireOperator(context, request);
+    await requireOperator(context, request);
     return reply.type(context.metrics.contentType).send(await context.metrics.render());
   });
 }
 
 /** Metrics are for services of the platform, administrators, and who is on this machine. */
-function requireOperator(context: GuardContext, request: FastifyRequest): void {
-  const authentication = context.authenticate(request.headers.authorization);
+async function requireOperator(context: AdmissionContext, request: FastifyRequest): Promise<void> {
+  const authentication = await context.authenticate(request.headers.authorization);
   if (authentication.kind === 'anonymous' && isLocal(request)) return;
-  const seconds = context.throttle.take(authentication, request.ip);
+  const seconds = await context.throttle.take(authentication, request.ip);
   if (seconds > 0) throw throttled(seconds);
   if (authentication.kind === 'refused') throw unauthorized(authentication.refusal);
   if (authentication.kind === 'caller') {

@@ -111,7 +111,11 @@ it('answers a fault of its own with the id under which the log has it, and says 
   const ready = await send('GET', '/readyz', { token: null });
   expect([ready.status, ready.json]).toEqual([
     503,
-    { status: 'unavailable', reason: 'the database does not answer' },
+    {
+      status: 'unavailable',
+      reason: 'the database does not answer, or its migrations are not applied',
+      dependencies: { database: 'away', rabbitmq: 'off', redis: 'off' },
+    },
   ]);
   expect((await send('GET', '/healthz', { token: null })).json).toEqual({ status: 'ok' });
 });

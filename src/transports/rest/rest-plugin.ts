@@ -30,10 +30,7 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
   registerOperationsRoutes(app, context);
   await registerDocsRoutes(app, context.version);
   await app.register(async (guarded) => {
-    guarded.addHook('onRequest', (request, _reply, done) => {
-      requireUser(context, request);
-      done();
-    });
+    guarded.addHook('onRequest', (request) => requireUser(context, request));
     registerToolsRoutes(guarded, context.tools);
     registerImportRoute(guarded, context.tools);
     registerValidateRoute(guarded, context.tools, context.limits.toolIdsPerRequest);
@@ -41,7 +38,7 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
     registerExecutionsRoute(guarded, context.history);
   });
 
-  const answerUnserved = (request: FastifyRequest, reply: FastifyReply) => {
+  const answerUnserved = async (request: FastifyRequest, reply: FastifyReply) => {
     if (/^application\/grpc/.test(request.headers['content-type'] ?? '')) {
       // An unknown method in gRPC's words: status 12 (UNIMPLEMENTED) in a response of headers alone.
       const type = request.headers['content-type']?.startsWith('application/grpc-web')
@@ -54,12 +51,12 @@ export async function registerRest(app: FastifyInstance, context: RestContext): 
     const allowed = methods.of(request);
     if (!allowed) throw new HttpError(404, { detail: 'Not found.' });
     if (request.method === 'OPTIONS') return reply.code(204).header('Allow', allowed.join(', ')).send();
-    if (allowed.guarded) requireUser(context, request);
+    if (allowed.guarded) await requireUser(context, request);
     throw methodNotAllowed(request.method, allowed);
   };
   // Before the body is read: neither its size nor its type matters where nothing is served.
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.is404) answerUnserved(request, reply);
+    if (request.is404) answerUnserved(request, reply).catch(done);
     else done();
   });
   app.setNotFoundHandler(answerUnserved);

@@ -5,6 +5,7 @@ import { makeToken } from '../../testing/make-token.ts';
 import { connectJson, oldGrpc, oldProtocols, protocols } from '../../testing/rpc-clients.ts';
 import { startTestService, type TestService } from '../../testing/start-test-service.ts';
 import { webhookInput } from '../../testing/tools-context.ts';
+import { openDeletedUsers } from '../deleted-users-for-tests.ts';
 
 const NODES_SECRET = 'secret-of-the-service-nodes-in-tests';
 const INFERENCE_SECRET = 'secret-of-the-service-inference-in-tests';
@@ -78,6 +79,26 @@ describe('with credentials required', () => {
         message: 'user_id names another user than the token.',
       });
     }
+  });
+
+  test.each(protocols)('a deleted user is refused from then on, by $name', async ({ connect }) => {
+    await using users = await openDeletedUsers('sqlite');
+    await using other = await startTestService({}, { database: users.place });
+    using client = connect(other.url);
+    const userId = randomUUID();
+    const token = makeToken({ user_id: userId });
+    const call = (method: string, request: JsonObject = {}) => client.call(method, request, { token });
+    expect(await call('ValidateTools')).toMatchObject({ code: 'OK' });
+    await users.delete(userId);
+    for (const method of METHODS) expect(await call(method, { userId }), method).toMatchObject(NO_USER);
+    expect(await client.call('ValidateTools', {}, { token: makeToken() })).toMatchObject({ code: 'OK' });
+
+    await users.forget();
+    expect(await call('ValidateTools')).toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'The credentials cannot be checked now.',
+    });
+    expect(await client.call('ValidateTools', {}, { token: 'x' })).toMatchObject(INVALID);
   });
 
   test.each(protocols)('slack on times, and a user_id in any spelling, by $name', async ({ connect }) => {

@@ -9,14 +9,12 @@ import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../../caller.ts';
 import { ToolService } from '../../gen/tool/tool_pb.ts';
 import type { Metrics } from '../../metrics.ts';
-import { type Authenticate, NO_CREDENTIALS } from '../authenticate.ts';
-import type { Throttle } from '../throttle.ts';
+import { type AdmissionContext, admit } from '../admit.ts';
+import { NO_CREDENTIALS } from '../authenticate.ts';
 import { credentialsKey, httpRequestKey } from './caller.ts';
 import { codeName, codeNamed, toConnectError, tooLarge, unreadable } from './errors.ts';
 
-export interface GuardContext {
-  readonly authenticate: Authenticate;
-  readonly throttle: Throttle;
+export interface GuardContext extends AdmissionContext {
   /** Whether the RPCs of the old service may be called without credentials. */
   readonly trustedNetwork: boolean;
   readonly metrics: Pick<Metrics, 'rpc'>;
@@ -66,7 +64,10 @@ export function guard(context: GuardContext, handler: UniversalHandler): Univers
     };
     if (guarded) {
       try {
-        values.set(credentialsKey, admit(context, handler.method.name, request.header, httpRequest));
+        values.set(
+          credentialsKey,
+          await findCaller(context, handler.method.name, request.header, httpRequest),
+        );
       } catch (error) {
         return refuse(
           toConnectError(error, (fault) => httpRequest.log.error({ err: fault, method }, 'RPC failed')),
@@ -126,27 +127,28 @@ function codeOf({ trailer }: UniversalServerResponse, body: Buffer): Code {
   return Number(trailer?.get('grpc-status') ?? /^grpc-status: (\d+)/m.exec(text)?.[1] ?? Code.Unknown);
 }
 
-function admit(
-  { authenticate, throttle, trustedNetwork }: GuardContext,
+/** Who makes a call, when it is let in. */
+async function findCaller(
+  context: GuardContext,
   method: string,
   header: Headers,
   httpRequest: FastifyRequest,
-): Caller {
+): Promise<Caller> {
   const authorization = header.get('authorization') ?? undefined;
-  if (trustedNetwork && authorization === undefined && OLD_RPCS.has(method)) {
+  if (context.trustedNetwork && authorization === undefined && OLD_RPCS.has(method)) {
     return { kind: 'trusted-network', userId: null };
   }
-  const authentication = authenticate(authorization);
-  const seconds = throttle.take(authentication, httpRequest.ip);
-  if (seconds > 0) {
+  const admission = await admit(context, { authorization, address: httpRequest.ip });
+  if (admission.kind === 'throttled') {
+    const { seconds } = admission;
     throw new ConnectError(
       `Request was throttled. Expected available in ${seconds} seconds.`,
       Code.ResourceExhausted,
       { 'retry-after': String(seconds) },
     );
   }
-  if (authentication.kind === 'caller') return authentication.caller;
-  const { detail, messages } = authentication.kind === 'refused' ? authentication.refusal : NO_CREDENTIALS;
+  if (admission.kind === 'caller') return admission.caller;
+  const { detail, messages } = admission.kind === 'refused' ? admission.refusal : NO_CREDENTIALS;
   const words = messages ? `${detail}: ${messages[0].message}` : detail;
   throw new ConnectError(words, Code.Unauthenticated, { 'www-authenticate': 'Bearer realm="api"' });
 }

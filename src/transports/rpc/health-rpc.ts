@@ -6,6 +6,7 @@ import {
   type HealthCheckRequest,
   HealthCheckResponse_ServingStatus as Status,
 } from '../../gen/grpc/health/v1/health_pb.ts';
+import type { Readiness } from '../../readiness.ts';
 
 /** How often `Watch` looks for a change, in milliseconds. */
 const WATCH_INTERVAL_MS = 1000;
@@ -16,7 +17,7 @@ const WATCH_INTERVAL_MS = 1000;
  * @param stopping ends those who watch: the last that they are told is NOT_SERVING.
  */
 export function createHealthRpcs(
-  ready: () => Promise<void>,
+  ready: () => Promise<Pick<Readiness, 'isReady'>>,
   stopping: AbortSignal,
   services: readonly DescService[],
 ) {
@@ -25,10 +26,7 @@ export function createHealthRpcs(
   const known = new Set(['', ...services.map(({ typeName }) => typeName)]);
   const statusOf = (service: string) =>
     known.has(service)
-      ? ready().then(
-          () => Status.SERVING,
-          () => Status.NOT_SERVING,
-        )
+      ? ready().then(({ isReady }) => (isReady ? Status.SERVING : Status.NOT_SERVING))
       : Promise.resolve(Status.SERVICE_UNKNOWN);
 
   return {

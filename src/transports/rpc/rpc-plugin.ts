@@ -15,6 +15,7 @@ import {
 import { ToolService } from '../../gen/tool/tool_pb.ts';
 import type { HistoryContext } from '../../history/list-executions.ts';
 import type { Metrics } from '../../metrics.ts';
+import type { Readiness } from '../../readiness.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { httpRequestKey } from './caller.ts';
 import { createExecuteRpcs } from './execute-rpc.ts';
@@ -30,7 +31,7 @@ export interface RpcContext extends GuardContext {
   readonly execution: ExecutionContext;
   readonly history: HistoryContext;
   readonly metrics: Metrics;
-  readonly ready: () => Promise<void>;
+  readonly ready: () => Promise<Pick<Readiness, 'isReady'>>;
   /** Aborts when the service begins to stop. */
   readonly stopping: AbortSignal;
   readonly limits: GuardContext['limits'] & { readonly toolIdsPerRequest: number };

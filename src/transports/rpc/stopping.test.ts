@@ -34,6 +34,20 @@ it('tells those who watch that it is not serving any more, and stops without wai
   client.close();
 });
 
+it('says that it is not ready and serves on for as long as a balancer needs to hear of it', async () => {
+  await using service = await startTestService({ SHUTDOWN_DELAY: '600ms' });
+  const start = performance.now();
+  const closed = service.close();
+  // On connections that are new, as on those that were there.
+  const fresh = { headers: { connection: 'close' } };
+  expect((await fetch(`${service.url}/readyz`, fresh)).status).toBe(503);
+  expect((await fetch(`${service.url}/healthz`, fresh)).status).toBe(200);
+  expect((await fetch(`${service.url}/ms7/api/v1/tools/`, fresh)).status).toBe(401);
+  await closed;
+  expect(performance.now() - start).toBeGreaterThanOrEqual(590);
+  await expect(fetch(`${service.url}/healthz`, fresh)).rejects.toThrow();
+});
+
 it('answers an RPC over HTTP/1.0, which knows no host', async () => {
   await using service = await startTestService();
   const { hostname, port } = new URL(service.url);

@@ -1,0 +1,19 @@
+import { ConfigError } from './config.ts';
+
+/** Does what a setting asks for; where that fails, the error names the setting and the system's reason in one line. */
+export function naming<T>(variable: string, words: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw nameFault(variable, words, error);
+  }
+}
+
+/** What went wrong with what a setting names, in one line with the system's reason. */
+export function nameFault(variable: string, words: string, error: unknown): ConfigError {
+  return new ConfigError(`${variable} ${words}${reasonOf(error)}`, { cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+}
