@@ -6,7 +6,7 @@ import { makeScratchFolder } from '../scratch.ts';
 import { buildService, type ServiceProcess, startServiceProcess } from '../service-process.ts';
 import { median } from '../statistics.ts';
 import { createChanger, type TrackedTool } from './changes.ts';
-import { hearDeletions } from './deletions-heard.ts';
+import { listenForEvents } from './event-listener.ts';
 import { verify } from './verify.ts';
 
 // kill -9 at a random moment, again and again, on one SQLite database that many write to meanwhile:
@@ -49,7 +49,8 @@ let cutOff = 0;
 let deleted = new Set<string>();
 
 if (!process.argv.includes('--no-build')) buildService();
-await using heard = rabbitmqUrl === undefined ? undefined : await hearDeletions(rabbitmqUrl);
+await using heard =
+  rabbitmqUrl === undefined ? undefined : await listenForEvents(rabbitmqUrl, ['tool.deleted']);
 const start = performance.now();
 for (let round = 0; round < rounds && faults.length === 0; round++) {
   await using service = await startServiceProcess({
@@ -78,13 +79,13 @@ for (let round = 0; round < rounds && faults.length === 0; round++) {
   readyMs.push(service.readyMs);
   check(rounds);
   if (heard) {
-    const isHeard = () => [...deleted].every((id) => heard.counts.has(id));
+    const isHeard = () => [...deleted].every((id) => heard.of('tool.deleted').has(id));
     const deadline = performance.now() + DELIVERY_LIMIT_MS;
     while (!isHeard() && performance.now() < deadline) await sleep(50);
-    const missing = [...deleted].filter((id) => !heard.counts.has(id)).length;
+    const missing = [...deleted].filter((id) => !heard.of('tool.deleted').has(id)).length;
     if (missing > 0) faults.push(`${missing} deletions were never heard of`);
     const alive = tools.filter(({ id, allowed }) => id !== undefined && allowed[0] !== null);
-    const untrue = alive.filter(({ id }) => heard.counts.has(id ?? '')).length;
+    const untrue = alive.filter(({ id }) => heard.of('tool.deleted').has(id ?? '')).length;
     if (untrue > 0) faults.push(`${untrue} deletions were heard of that never were`);
   }
 }
@@ -102,7 +103,7 @@ console.log(
   `start to ready ms        p50 ${median(readyMs).toFixed(0)}  longest ${Math.max(...readyMs).toFixed(0)}  over ${READY_LIMIT_MS}: ${late}`,
 );
 if (heard) {
-  const ours = [...deleted].map((id) => heard.counts.get(id) ?? 0);
+  const ours = [...deleted].map((id) => heard.of('tool.deleted').get(id) ?? 0);
   const twice = ours.filter((count) => count > 1).length;
   console.log(
     `deletions heard of       ${ours.filter((count) => count > 0).length}, ${twice} of them more than once`,
