@@ -20,7 +20,7 @@ export function formatTable(headings: Row, rows: readonly Row[], textColumns = 1
 /** A number with as many digits as are worth reading. */
 export function show(value: number, unit = ''): string {
   if (!Number.isFinite(value)) return '?';
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
+  const digits = value >= 100 || value === 0 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
   return `${value.toFixed(digits)}${unit}`;
 }
 

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Connection } from 'rabbitmq-client';
 
+const EXCHANGES = ['resource_events', 'user_events'];
+
 /** A neighbour that listens for events, as often as they come. */
 export interface EventListener extends AsyncDisposable {
-  /** How often the event of each tool came, by routing key. */
+  /** How often the event of each tool or user came. */
   of(routingKey: string): ReadonlyMap<string, number>;
 }
 
-/** Listens on a durable queue of its own, which is bound to these events of `resource_events`. */
+/** Listens on a durable queue of its own, which is bound to these events. */
 export async function listenForEvents(url: string, routingKeys: readonly string[]): Promise<EventListener> {
   const counts = new Map<string, Map<string, number>>(routingKeys.map((key) => [key, new Map()]));
   const connection = new Connection({ url, retryLow: 200, retryHigh: 1000 });
@@ -17,12 +19,15 @@ export async function listenForEvents(url: string, routingKeys: readonly string[
     {
       queue,
       queueOptions: { durable: true },
-      exchanges: [{ exchange: 'resource_events', type: 'topic', durable: true }],
-      queueBindings: routingKeys.map((routingKey) => ({ exchange: 'resource_events', routingKey })),
+      exchanges: EXCHANGES.map((exchange) => ({ exchange, type: 'topic', durable: true })),
+      queueBindings: routingKeys.flatMap((routingKey) =>
+        EXCHANGES.map((exchange) => ({ exchange, routingKey })),
+      ),
       qos: { prefetchCount: 500 },
     },
     async ({ routingKey, body }) => {
-      const { tool_id: id } = body as { tool_id: string };
+      const { tool_id: toolId, user_id: userId } = body as { tool_id?: string; user_id?: string };
+      const id = toolId ?? userId ?? '';
       const ofKey = counts.get(routingKey);
       ofKey?.set(id, (ofKey.get(id) ?? 0) + 1);
     },
