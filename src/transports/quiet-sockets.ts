@@ -37,7 +37,7 @@ export function createQuietSockets(): QuietSockets {
       nextReadAt = Math.max(now, nextReadAt) + 1000 / READS_PER_SECOND;
       size++;
       handleOf(socket)?.readStop();
-      setTimeout(read, Math.min(nextReadAt - now, MAX_QUIET_MS), socket);
+      setTimeout(read, Math.min(nextReadAt - now, MAX_QUIET_MS), socket).unref();
     },
   };
 }
