@@ -190,6 +190,9 @@ const environmentSchema = z
     MAX_MESSAGE_BYTES: integer(4 * MIB, KIB, 256 * MIB),
     MAX_HEADER_BYTES: integer(16 * KIB, KIB, MIB),
     MAX_STREAMS_PER_CONNECTION: integer(256, 1, 100_000),
+    MAX_LOOP_DELAY: z
+      .union([z.literal('off').transform(() => null), duration('250ms', 10, 60_000)])
+      .default(250),
     MAX_CONNECTIONS: integer(10_000, 1, 1_000_000),
     HEADERS_TIMEOUT: duration('10s', 50, 600_000),
     REQUEST_TIMEOUT: duration('60s', 100, 3_600_000),

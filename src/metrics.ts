@@ -19,6 +19,8 @@ export interface Metrics {
   execution(labels: { kind: string; outcome: string }, seconds: number): void;
   /** One request to a tool's host: `answered`, `server_error` (5xx), or why it came to nothing. */
   attempt(outcome: string): void;
+  /** One request that was refused because the service is overloaded. */
+  refused(): void;
   /** Watches what can be looked up at any time: how many calls run and wait, how many circuits are open. */
   watch(read: () => { running: number; waiting: number; openCircuits: number }): void;
   /**
@@ -91,6 +93,11 @@ export function createMetrics(exchange?: MetricsExchange): Metrics {
     labelNames: ['outcome'],
     registers,
   });
+  const refusals = new Counter({
+    name: 'requests_refused_total',
+    help: 'Requests that were refused because the service was overloaded',
+    registers,
+  });
   const publications = new Histogram({
     name: 'outbox_publish_duration_seconds',
     help: 'Events that the broker confirmed, by the time from the change to the confirmation',
@@ -106,6 +113,7 @@ export function createMetrics(exchange?: MetricsExchange): Metrics {
       outcomes.inc({ kind, outcome });
     },
     attempt: (outcome) => attempts.inc({ outcome }),
+    refused: () => refusals.inc(),
     watch(read) {
       const gauge = (name: string, help: string, value: () => number) =>
         new Gauge({

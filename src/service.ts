@@ -34,6 +34,7 @@ import { createApp } from './transports/create-app.ts';
 import { createFlights } from './transports/flights.ts';
 import { issueToken, type TokenOptions } from './transports/issue-token.ts';
 import { createListener } from './transports/listener/listener.ts';
+import { createOverload } from './transports/overload/overload.ts';
 import { registerRest } from './transports/rest/rest-plugin.ts';
 import { registerRpc } from './transports/rpc/rpc-plugin.ts';
 import { createLocalWindow } from './transports/throttle/local-window.ts';
@@ -220,12 +221,17 @@ export async function startService(
   });
   const stopping = new AbortController();
   const flights = createFlights();
+  const overload =
+    config.MAX_LOOP_DELAY === null
+      ? undefined
+      : createOverload({ maxLoopDelayMs: config.MAX_LOOP_DELAY, logger, onRefused: metrics.refused });
   const app = await createApp({
     listener,
     logger,
     metrics,
     tracer,
     flights,
+    ...(overload ? { overload } : {}),
     trustedProxies: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
     maxBodyBytes: config.MAX_BODY_BYTES,
@@ -282,6 +288,7 @@ export async function startService(
     await flights.landed(config.SHUTDOWN_TIMEOUT);
     await listener.drain(Math.max(0, deadline - performance.now()));
     await app.close();
+    overload?.close();
     await installing.close();
     redis?.close();
     await egress.close();

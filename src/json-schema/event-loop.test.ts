@@ -13,7 +13,7 @@ const LIMIT = 200;
 const DELAY = 20;
 
 /** How often all rows are gone through, at most. */
-const ROUNDS = 8;
+const ROUNDS = 12;
 
 /** Bytes of JSON beyond which the service refuses a definition before it looks into it (MAX_DEFINITION_BYTES). */
 const DEFINITION_BYTES = 256 * 1024;

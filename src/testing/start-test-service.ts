@@ -54,6 +54,8 @@ export async function startTestService(
     RATE_LIMIT_USER: 'off',
     RATE_LIMIT_ANON: 'off',
     SHUTDOWN_TIMEOUT: '2s',
+    // A test shares its event loop with the service.
+    MAX_LOOP_DELAY: 'off',
     WEATHER_GEOCODING_URL: 'http://127.0.0.1:9',
     WEATHER_FORECAST_URL: 'http://127.0.0.1:9',
     ...settings,

@@ -9,12 +9,13 @@ import { createTracer } from '../tracing/tracer.ts';
 import { createApp } from './create-app.ts';
 import { createFlights } from './flights.ts';
 import { createListener } from './listener/listener.ts';
+import type { Overload } from './overload/overload.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 
 /** An app with a few routes, whose spans are sent when it closes. */
-async function startApp(endpoint: string | undefined) {
+async function startApp(endpoint: string | undefined, overload?: Overload) {
   const tracer = await createTracer({
     endpoint,
     serviceName: 'tool-service',
@@ -28,6 +29,7 @@ async function startApp(endpoint: string | undefined) {
     metrics: createMetrics(),
     tracer,
     flights: createFlights(),
+    ...(overload ? { overload } : {}),
     trustedProxies: [],
     corsOrigins: [],
     maxBodyBytes: 1024,
@@ -192,4 +194,20 @@ describe('a service that does not trace', () => {
     expect(await get({ traceparent: PARENT.toUpperCase() })).toEqual({});
     expect(await get({})).toEqual({});
   });
+});
+
+it('asks first whether there is time for a request', async () => {
+  const overload: Overload = {
+    guard: (handler) => (request, response) => {
+      if (request.url === '/healthz') handler(request, response);
+      else response.writeHead(503).end('no time');
+    },
+    close: () => {},
+  };
+  await using app = await startApp(undefined, overload);
+  const refused = await fetch(`${app.url}/ms7/api/v1/tools/1/`);
+  expect(refused.status).toBe(503);
+  // Nothing of ours has seen it.
+  expect(refused.headers.has('x-request-id')).toBe(false);
+  expect(await (await fetch(`${app.url}/healthz`)).text()).toBe('ok');
 });

@@ -15,6 +15,7 @@ import { parseTraceContext } from '../tracing/trace-context.ts';
 import type { Tracer } from '../tracing/tracer.ts';
 import type { Flights } from './flights.ts';
 import type { Listener } from './listener/listener.ts';
+import type { Overload } from './overload/overload.ts';
 import { sendError } from './rest/errors.ts';
 
 declare module 'fastify' {
@@ -30,6 +31,8 @@ export interface AppOptions {
   readonly metrics: Metrics;
   readonly tracer: Tracer;
   readonly flights: Flights;
+  /** What refuses requests that there is no time for. By default none are. */
+  readonly overload?: Overload;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly maxBodyBytes: number;
@@ -54,9 +57,11 @@ const UNTRACED = /^\/(?:healthz|readyz|metrics|openapi\.json|docs|grpc\.(?:healt
  * What every request has, whatever it speaks: an id, headers, a span, and one line in the log. Listens to nothing yet.
  */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { listener, logger, metrics, flights } = options;
+  const { listener, logger, metrics, flights, overload } = options;
   const app = Fastify({
     ...listener.fastify,
+    // In front of everything: a refusal has to cost next to nothing.
+    serverFactory: (handler) => listener.fastify.serverFactory(overload?.guard(handler) ?? handler),
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: ({ headers }) =>

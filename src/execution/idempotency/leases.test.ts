@@ -3,7 +3,8 @@ import { createLeases } from './leases.ts';
 
 describe('createLeases', () => {
   beforeEach(() => {
-    vi.useFakeTimers();
+    // Only what renews: other files' leftovers may have timers of their own.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   });
   afterEach(() => {
     vi.useRealTimers();

@@ -241,7 +241,10 @@ export function createOpenApiDocument(version: string) {
         get: {
           operationId: 'readiness',
           security: [],
-          responses: { 200: answer('Ready, with how each dependency is'), 503: answer('Not ready, with the reason') },
+          responses: {
+            200: answer('Ready, with how each dependency is'),
+            503: answer('Not ready, with the reason'),
+          },
         },
       },
       '/metrics': {
