@@ -114,7 +114,10 @@ function parseOrigins(text: string): string[] {
 function parseDatabaseUrl(text: string): DatabaseUrl {
   const match = /^(?:file:(?:\/\/(?=\/))?|sqlite:\/\/\/)([^?#]+)$/.exec(text);
   if (match?.[1]) return { dialect: 'sqlite', file: match[1] };
-  if (/^postgres(?:ql)?:\/\//.test(text) && URL.canParse(text)) return { dialect: 'postgres', url: text };
+  if (/^postgres(?:ql)?:\/\//.test(text) && URL.canParse(text)) {
+    if (!isDecodable(text)) throw new Error(NOT_DECODABLE);
+    return { dialect: 'postgres', url: text };
+  }
   throw new Error('must be file:PATH, sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE');
 }
 
@@ -136,13 +139,34 @@ const httpUrl = () =>
     .string()
     .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http or https URL');
 
+const NOT_DECODABLE =
+  'has a % in its user, password or path that encodes no character: write %25 for the sign itself';
+
+/** Whether the parts of a URL can be read that its user decodes. */
+function isDecodable(url: string): boolean {
+  const { username, password, pathname } = new URL(url);
+  try {
+    for (const part of [username, password, pathname]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const urlOf = (scheme: string) =>
   z
     .string()
-    .refine(
-      (text) => new RegExp(`^${scheme}s?://`).test(text) && URL.canParse(text),
-      `must be a URL that begins with ${scheme}:// or ${scheme}s://`,
-    );
+    .refine((text) => new RegExp(`^${scheme}s?://`).test(text) && URL.canParse(text), {
+      error: `must be a URL that begins with ${scheme}:// or ${scheme}s://`,
+      abort: true,
+    })
+    .refine(isDecodable, NOT_DECODABLE);
+
+const redisUrl = () =>
+  urlOf('redis').refine(
+    (text) => /^(?:\/\d{0,9})?$/.test(new URL(text).pathname),
+    'must have the number of a database, or nothing, for its path',
+  );
 
 const noEgress: EgressAllow = parseEgressAllow('');
 
@@ -173,7 +197,7 @@ const environmentSchema = z
       .enum(['required', 'trusted-network'], 'must be required or trusted-network')
       .default('required'),
     RABBITMQ_URL: urlOf('amqp').optional(),
-    REDIS_URL: urlOf('redis').optional(),
+    REDIS_URL: redisUrl().optional(),
     EGRESS_ALLOW: z.string().transform(parsedBy(parseEgressAllow)).default(noEgress),
     RATE_LIMIT_USER: rateLimit('20000/day'),
     RATE_LIMIT_ANON: rateLimit('100/day'),

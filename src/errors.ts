@@ -38,3 +38,8 @@ export class ServiceError extends Error {
 export function invalidField(field: string, message: string): ServiceError {
   return new ServiceError('invalid_argument', `${field}: ${message}`, { fields: { [field]: [message] } });
 }
+
+/** A fault in words of ours, which may be shown as they are: they hold no URL, host, path or secret. */
+export class StatedFault extends Error {
+  override readonly name = 'StatedFault';
+}

@@ -12,7 +12,10 @@ const INSTALL_PAUSE_MS = 5000;
  * Installs the built-in tools: at once where the database has the current schema, else (with MIGRATE=off) as soon as it
  * has. The service is not ready before.
  */
-export function installBuiltins({ tools, logger }: { tools: ToolsContext; logger: Logger }) {
+export function installBuiltins(
+  { tools, logger }: { tools: ToolsContext; logger: Pick<Logger, 'warn'> },
+  { pauseMs = INSTALL_PAUSE_MS } = {},
+) {
   const closing = new AbortController();
   const attempt = async (): Promise<boolean> => {
     const isCurrent = await tools.database.check().then(
@@ -25,17 +28,23 @@ export function installBuiltins({ tools, logger }: { tools: ToolsContext; logger
     }
     return true;
   };
+  let isTold = false;
+  /** The database may go away at any time: the next attempt may well succeed. */
+  const attemptSafely = () =>
+    attempt().catch((error: unknown) => {
+      if (!isTold) logger.warn({ err: error }, 'the built-in tools cannot be installed now: trying again');
+      isTold = true;
+      return false;
+    });
   const goOn = async () => {
     logger.warn('the database has not got the current schema: waiting for its migrations');
-    while (!(await attempt()))
-      await sleep(INSTALL_PAUSE_MS, undefined, { signal: closing.signal, ref: false });
+    while (!closing.signal.aborted && !(await attemptSafely())) {
+      await sleep(pauseMs, undefined, { signal: closing.signal, ref: false }).catch(() => {});
+    }
   };
   let rest: Promise<void> | undefined;
   const firstAttempt = attempt().then((isDone) => {
-    if (isDone) return;
-    rest = goOn().catch((error: unknown) => {
-      if (!closing.signal.aborted) logger.error({ err: error }, 'the built-in tools cannot be installed');
-    });
+    if (!isDone) rest = goOn();
   });
   return {
     firstAttempt,

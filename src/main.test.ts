@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 /** Runs the service as `npm start` does, but from its source. */
-function run(settings: Record<string, string>) {
+function run(settings: Record<string, string>, { detached = false } = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'src', 'main.ts')], {
     env: {
       PATH: process.env.PATH ?? '',
@@ -32,6 +32,7 @@ function run(settings: Record<string, string>) {
     },
     // Where no .env lies about.
     cwd: packageRoot,
+    detached,
   });
   started.push(child);
   let [stdout, stderr] = ['', ''];
@@ -74,6 +75,7 @@ describe('the process', () => {
   it.each([
     [{ PORT: 'x' }, /^Configuration: PORT .+\n$/],
     [{ NODE_ENV: 'production' }, /^Configuration: JWT_SECRET_KEY .+\n$/],
+    [{ REDIS_URL: 'redis://:sek%ret@127.0.0.1' }, /^Configuration: REDIS_URL (?!.*sek).+\n$/],
   ])('exits 1 with one line for %j', async (settings, line) => {
     const service = run(settings);
     expect(await service.exit).toBe(1);
@@ -208,6 +210,48 @@ describe('several processes on one port', () => {
     expect(stdout).toContain('"worker":3');
     expect(stdout).not.toContain(token);
   }, 60_000);
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'finish calls in flight when %s comes to all of them',
+    async (signal) => {
+      let answer: () => void = () => {};
+      let called: () => void = () => {};
+      const inFlight = new Promise<void>((resolve) => {
+        called = resolve;
+      });
+      await using webhook = await startStubWebhook((_, response) => {
+        answer = () => response.end('"done"');
+        called();
+      });
+      const service = run({ WORKERS: '2', EGRESS_ALLOW: '127.0.0.1' }, { detached: true });
+      const [, url = ''] = await service.printed(/listening on (http:\/\/127\.0\.0\.1:\d+)/);
+      const [token] = await service.printed(/^ey\S+$/m, 'stderr');
+      await service.printed(/(?:a worker serves[\s\S]*){2}/);
+      const post = (path: string, body: object) =>
+        fetch(url + path, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        });
+      const definition = {
+        name: 'slow',
+        description: 'Takes its time.',
+        parameters: {},
+        execution: { type: 'webhook', url: webhook.url },
+      };
+      expect((await post('/ms7/api/v1/tools/', { name: 'slow', definition })).status).toBe(201);
+      const call = post('/ms7/api/v1/execute/', { tool_calls: [{ id: '1', name: 'slow' }] });
+      await inFlight;
+      // As Ctrl-C does, and systemd: a worker hears of it from the system and from the primary.
+      process.kill(-(service.child.pid ?? 0), signal);
+      await service.printed(/(?:"stopping"[\s\S]*){3}/);
+      answer();
+      expect(await (await call).json()).toMatchObject({ results: [{ status: 'success', output: '"done"' }] });
+      expect(await service.exit).toBe(0);
+      expect(service.output().stdout).not.toContain('a worker ended by itself');
+    },
+    60_000,
+  );
 
   it('do not outlive the one that started them', async () => {
     const service = run({ WORKERS: '2' });

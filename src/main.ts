@@ -5,6 +5,7 @@ import { createLogger, type Logger } from './logging.ts';
 import { reportSettings } from './start-report.ts';
 import { createLocalWindow } from './transports/throttle/local-window.ts';
 import { channelOf } from './workers/channel.ts';
+import { forkWorker } from './workers/fork-worker.ts';
 import type { Handler } from './workers/peer.ts';
 import { startWorkers, WorkersError } from './workers/start-workers.ts';
 import { createWorkerLink, type SharedCounterName } from './workers/worker-link.ts';
@@ -68,16 +69,7 @@ async function runPrimary(config: Config, logger: Logger): Promise<void> {
       'throttle-addresses': (key) => addresses.take(String(key)),
     } satisfies Record<SharedCounterName, Handler>,
     stopLimitMs: config.SHUTDOWN_DELAY + config.SHUTDOWN_TIMEOUT + 10_000,
-    fork() {
-      const forked = cluster.fork();
-      return {
-        id: forked.id,
-        pid: forked.process.pid,
-        channel: channelOf(forked),
-        onExit: (listener) => void forked.once('exit', listener),
-        kill: (signal) => void forked.process.kill(signal),
-      };
-    },
+    fork: forkWorker,
     onFailed(error) {
       process.stderr.write(`${error.message}\n`);
       process.exit(1);
@@ -93,7 +85,12 @@ function announce(config: Config, logger: Logger, { url, welcome }: { url: strin
   if (config.NODE_ENV !== 'production') process.stderr.write(welcome);
 }
 
-/** Stops at the first signal and ends the process; at the second, ends it at once. @returns what stops it likewise. */
+/**
+ * Stops at the first signal and ends the process; at the second, ends it at once.
+ *
+ * @returns what stops it likewise, but is no signal: what reaches the primary's whole group (Ctrl-C, systemd) comes to a
+ * worker from both sides.
+ */
 function stopOnSignals(running: Running, logger: Logger): (cause: string) => void {
   let stopping = false;
   const stop = (signal: string) => {
@@ -111,12 +108,14 @@ function stopOnSignals(running: Running, logger: Logger): (cause: string) => voi
       },
     );
   };
+  let isSignalled = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (stopping) {
+      if (isSignalled) {
         running.kill?.();
         process.exit(1);
       }
+      isSignalled = true;
       stop(signal);
     });
   }

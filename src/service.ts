@@ -13,6 +13,7 @@ import { createEncryption } from './encryption.ts';
 import { watchEvents } from './events/watch-events.ts';
 import type { ExecutionContext } from './execution/context.ts';
 import { createIdempotency } from './execution/idempotency/idempotency.ts';
+import { settledWithin } from './execution/idempotency/settled-within.ts';
 import { createDiscoverTools, discoverTool } from './execution/internal/discover.ts';
 import { createGetCurrentWeather, weatherTool } from './execution/internal/weather.ts';
 import { createBulkheads } from './execution/resilience/bulkheads.ts';
@@ -63,6 +64,9 @@ const PREPARED_CHARACTERS = 4 * 1024 * 1024;
 
 /** Calls of all users that wait for their turn: what they are made of is held in memory meanwhile. */
 const MAX_QUEUED_CALLS = 20_000;
+
+/** How long what is still to be written or sent may take at the end, while the database or the broker does not answer. */
+const LAST_WORDS_MS = 6000;
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
   version: string;
@@ -289,13 +293,10 @@ export async function startService(
     await listener.drain(Math.max(0, deadline - performance.now()));
     await app.close();
     overload?.close();
-    await installing.close();
     redis?.close();
     await egress.close();
-    await idempotency.close();
-    await messaging.close();
-    await history.close();
-    await tracer.close();
+    const lastWords = [installing, idempotency, messaging, history, tracer].map((each) => each.close());
+    await settledWithin(Promise.allSettled(lastWords), LAST_WORDS_MS);
     await database.close();
   });
 

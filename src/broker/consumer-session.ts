@@ -36,6 +36,8 @@ export interface ConsumerContext {
   readonly retryPausesMs: readonly number[];
   /** The handlers under way, those of sessions before included. */
   readonly running: Set<Promise<void>>;
+  /** Whether the broker was there but did not take what the session before set aside. What it delivers again goes bare. */
+  readonly refusals: { isRefused: boolean };
 }
 
 /** A time of consuming, from when the channels are open until one of them ends. */
@@ -55,7 +57,7 @@ const CONFIRM_MS = 5000;
 
 /** Declares what is needed and consumes. Rejects when anything of it cannot be had now. */
 export async function openSession(context: ConsumerContext): Promise<Session> {
-  const { broker, topology, names, handle, log, prefetch, now, retryPausesMs, running } = context;
+  const { broker, topology, names, handle, log, prefetch, now, retryPausesMs, running, refusals } = context;
   await topology.exchange(names.exchange, 'topic');
   await topology.exchange(names.deadLetterExchange, 'fanout');
   for (const queue of [names.queue, names.deadLetterQueue, names.retryQueue]) await topology.queue(queue);
@@ -69,6 +71,10 @@ export async function openSession(context: ConsumerContext): Promise<Session> {
   let isStopping = false;
   /** Since a message was done with last: an outage of what they need is told of once. */
   let isFailing = false;
+  let hasFailed = false;
+  let isCancelled = false;
+  const areBare = refusals.isRefused;
+  refusals.isRefused = false;
   let tellEnded = () => {};
   const ended = new Promise<void>((resolve) => {
     tellEnded = resolve;
@@ -109,9 +115,18 @@ export async function openSession(context: ConsumerContext): Promise<Session> {
 
   function run(message: AsyncMessage, channel: Channel, history: History): void {
     const job = settle(message, channel, history)
-      .catch(end)
+      .catch(fail)
       .finally(() => running.delete(job));
     running.add(job);
+  }
+
+  function fail(error: unknown): void {
+    // The first ends the session, and with it the others. That the broker is away, it says itself.
+    if (!hasFailed && !isCancelled && broker.state === 'connected') {
+      log.warn({ err: error, queue: names.queue }, 'the broker could not be told what became of a message');
+    }
+    hasFailed = true;
+    end();
   }
 
   /** Rejects when the broker could not be told: it delivers the message again, once the channel is closed. */
@@ -122,10 +137,10 @@ export async function openSession(context: ConsumerContext): Promise<Session> {
       const pauseMs = retryPausesMs[Math.min(history.attempt, retryPausesMs.length) - 1] ?? 0;
       const next = { ...history, attempt: history.attempt + 1, firstFailedAt, notBefore: now() + pauseMs };
       // The default exchange has every queue by its name.
-      await put(setAside(message, next, { exchange: '', routingKey: names.retryQueue }));
+      await put(message, next, { exchange: '', routingKey: names.retryQueue });
     } else if (outcome !== 'done') {
       const to = { exchange: names.deadLetterExchange, routingKey: names.routingKey };
-      await put(setAside(message, { ...history, firstFailedAt }, to, outcome.deadLetter));
+      await put(message, { ...history, firstFailedAt }, to, outcome.deadLetter);
       log.error(
         { queue: names.queue, reason: outcome.deadLetter, attempt: history.attempt },
         'a message can never be handled: it is in the dead-letter queue',
@@ -149,9 +164,17 @@ export async function openSession(context: ConsumerContext): Promise<Session> {
     }
   }
 
-  async function put(parcel: ReturnType<typeof setAside>): Promise<void> {
+  async function put(
+    message: AsyncMessage,
+    history: History,
+    to: Parameters<typeof setAside>[2],
+    reason?: string,
+  ): Promise<void> {
+    const parcel = setAside(message, history, to, { reason, isBare: areBare && message.redelivered });
     const [delivery] = await asides.publish([parcel], CONFIRM_MS);
-    if (delivery !== 'confirmed') throw new Error('the broker did not take a message that is set aside');
+    if (delivery === 'confirmed') return;
+    if (delivery === 'unconfirmed' && broker.state === 'connected') refusals.isRefused = true;
+    throw new Error('the broker did not take a message that is set aside');
   }
 
   try {
@@ -174,6 +197,7 @@ export async function openSession(context: ConsumerContext): Promise<Session> {
   return {
     ended,
     async cancel() {
+      isCancelled = true;
       stopWaiting();
       await Promise.allSettled(cancels.map((cancel) => cancel()));
     },

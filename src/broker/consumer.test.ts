@@ -261,6 +261,74 @@ describe.skipIf(await isMissing('rabbitmq'))('a consumer', () => {
     await until(async () => (await neighbour.count(names.deadLetterQueue).catch(() => 0)) === 1);
   });
 
+  it('sets aside what has a time beyond all numbers', async () => {
+    await using neighbour = await openNeighbour();
+    const names = namesOf(neighbour);
+    await using broker = await openTestBroker();
+    let isAway = true;
+    await using consumer = consume(broker, names, (text) => {
+      if (text === 'good') return 'done';
+      if (isAway) throw new Error('the database is away');
+      return { deadLetter: 'bad' };
+    });
+    await until(() => consumer.isConsuming);
+    const oddities = [{ timestamp: 2n ** 64n - 1n }, { timestamp: 2 ** 53 }];
+    for (const oddity of [...oddities, { messageId: 'a'.repeat(255), timestamp: 1_700_000_000 }]) {
+      await neighbour.channel.basicPublish(
+        {
+          exchange: names.exchange,
+          routingKey: ROUTING_KEY,
+          durable: true,
+          ...(oddity as { timestamp: number }),
+        },
+        Buffer.from('bad'),
+      );
+    }
+    await publish(neighbour, names, 'good');
+    await until(() => consumer.seen.includes('good') && consumer.seen.length > 6);
+    isAway = false;
+    await until(async () => (await neighbour.count(names.deadLetterQueue)) === 3);
+    await consumer.close();
+    const dead = await neighbour.take(names.deadLetterQueue);
+    expect(dead.map(({ envelope }) => envelope.timestamp)).toContain(1_700_000_000);
+    expect(dead.map(({ messageId }) => messageId)).toContain('a'.repeat(255));
+    expect(broker.lines.filter(({ words }) => words.startsWith('the broker could not'))).toEqual([]);
+  });
+
+  it('sets aside without its properties what cannot be with them, and says so', async () => {
+    await using neighbour = await openNeighbour();
+    const names = namesOf(neighbour);
+    await using broker = await openTestBroker();
+    const openChannel = broker.openChannel.bind(broker);
+    broker.openChannel = async () => {
+      const opened = await openChannel();
+      const { amqp } = opened;
+      const basicPublish = amqp.basicPublish.bind(amqp);
+      // As the client does with what it cannot write.
+      amqp.basicPublish = (async (envelope: { type?: string }, body: Buffer) => {
+        if (envelope.type !== 'poison') return basicPublish(envelope, body);
+        void amqp.close();
+        throw new Error('it cannot be written');
+      }) as typeof amqp.basicPublish;
+      return opened;
+    };
+    await using consumer = consume(broker, names, (text) =>
+      text === 'bad' ? { deadLetter: 'bad' } : 'done',
+    );
+    await until(() => consumer.isConsuming);
+    await neighbour.channel.basicPublish(
+      { exchange: names.exchange, routingKey: ROUTING_KEY, durable: true, messageId: 'kept', type: 'poison' },
+      Buffer.from('bad'),
+    );
+    await until(async () => (await neighbour.count(names.deadLetterQueue)) === 1);
+    await publish(neighbour, names, 'good');
+    await until(() => consumer.seen.includes('good'));
+    await consumer.close();
+    expect(consumer.seen).toEqual(['bad', 'bad', 'good']);
+    expect((await neighbour.take(names.deadLetterQueue))[0]).toMatchObject({ messageId: 'kept' });
+    expect(broker.lines.filter(({ words }) => words.startsWith('the broker could not'))).toHaveLength(1);
+  });
+
   it('gives the handler the bytes of a message, whatever it calls itself', async () => {
     await using neighbour = await openNeighbour();
     const names = namesOf(neighbour);

@@ -64,6 +64,7 @@ export function createConsumer(
     now,
     retryPausesMs,
     running,
+    refusals: { isRefused: false },
   };
   let opening: Promise<void> | undefined;
   let session: Session | undefined;

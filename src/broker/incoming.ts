@@ -63,23 +63,23 @@ export function freshHistory({ exchange, routingKey }: AsyncMessage): History {
   return { attempt: 1, exchange, routingKey, firstFailedAt: undefined, notBefore: 0 };
 }
 
-/** Sets a message aside, with what is known of it. Its own headers stay behind: they are anybody's, of any size. */
+/**
+ * Sets a message aside, with what is known of it. Its own headers stay behind: they are anybody's, of any size.
+ *
+ * @param options.isBare leaves its properties behind as well, but for its id: somebody may have chosen them so that they
+ * cannot be written again.
+ */
 export function setAside(
   message: AsyncMessage,
   history: History,
   to: { readonly exchange: string; readonly routingKey: string },
-  reason?: string,
+  { reason, isBare = false }: { readonly reason?: string | undefined; readonly isBare?: boolean } = {},
 ): Parcel {
-  const { contentType, contentEncoding, timestamp, type } = message;
   return {
     envelope: {
       ...to,
-      messageId: message.messageId || randomUUID(),
-      ...Object.fromEntries(
-        Object.entries({ contentType, contentEncoding, timestamp, type }).filter(
-          ([, value]) => value !== undefined,
-        ),
-      ),
+      messageId: idOf(message),
+      ...(isBare ? {} : propertiesOf(message)),
       headers: {
         ...(reason === undefined ? {} : { 'x-reason': clip(reason, LONGEST_REASON) }),
         'x-attempt': String(history.attempt),
@@ -91,6 +91,18 @@ export function setAside(
     },
     body: bodyOf(message),
   };
+}
+
+/** Its own id, where that can be written as it is: what comes back is known by it. */
+function idOf({ messageId }: AsyncMessage): string {
+  return messageId && Buffer.byteLength(messageId) <= 255 ? messageId : randomUUID();
+}
+
+/** The properties that a message keeps. Times of brokers have up to 64 bits, more than a number can hold. */
+function propertiesOf({ contentType, contentEncoding, timestamp, type }: AsyncMessage): object {
+  const isTime = Number.isSafeInteger(timestamp) && (timestamp ?? -1) >= 0;
+  const own = { contentType, contentEncoding, timestamp: isTime ? timestamp : undefined, type };
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
 }
 
 /** A header of ours: text of no more bytes than a name may have. */

@@ -46,7 +46,12 @@ try {
     body: readFileSync(file),
   });
   const text = await answer.text();
-  if (answer.status !== 200) throw new Error(`The service answered ${answer.status}: ${text}`);
+  if (answer.status !== 200) {
+    // Between two tools: those before are registered, and left alone the next time.
+    const advice =
+      answer.status === 503 ? ' What was not reached is registered by importing the file again.' : '';
+    throw new Error(`The service answered ${answer.status}: ${text}${advice}`);
+  }
   report((JSON.parse(text) as { results: readonly Result[] }).results);
 } catch (error) {
   process.stderr.write(`${faultOf(error)}\n`);

@@ -16,6 +16,7 @@ declare const inTransaction: unique symbol;
 export interface TransactionOptions {
   readonly signal?: AbortSignal | undefined;
   readonly survivesPowerLoss?: boolean;
+  readonly inTurnOf?: string | undefined;
 }
 
 /** One database, of either engine. */
@@ -35,6 +36,9 @@ export interface Database {
    *
    * @param options.survivesPowerLoss false for what may be lost when the power goes off: the commit need not wait for the
    * disk then. It survives the end of the process all the same.
+   * @param options.inTurnOf Transactions of this process with the same name run one after another, and take a connection
+   * only in their turn: for those that would wait for each other in the database, where each that waits has a connection
+   * which everybody else lacks. On SQLite, where one transaction runs at a time, it does nothing.
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /**
@@ -55,8 +59,17 @@ export interface Database {
    * Until the transaction ends, `exclusive` keeps other transactions from locking any of these names, and `shared` from
    * locking them exclusively. Names are texts of any kind. On SQLite, where one transaction runs at a time, it does
    * nothing.
+   *
+   * `exclusive` waits until it has all. `shared` never waits: what another transaction has exclusively, or waits to have,
+   * it does not get.
+   *
+   * @returns the names that it did not get.
    */
-  lock(transaction: Transaction, names: readonly string[], mode: 'shared' | 'exclusive'): Promise<void>;
+  lock(
+    transaction: Transaction,
+    names: readonly string[],
+    mode: 'shared' | 'exclusive',
+  ): Promise<readonly string[]>;
   /** The condition that a column's value is in the JSON list of texts which the placeholder is given. */
   anyOf(column: PgColumn, placeholder: string): SQL;
   /** Whether an error is the database's refusal of a second row under a unique key. */

@@ -90,6 +90,23 @@ export async function insertRows(
   );
 }
 
+/** Inserts tools of these ids, without a word about them. */
+export async function insertTools(
+  { transaction, tables: { tools } }: Database,
+  ids: readonly string[],
+): Promise<void> {
+  const rest = {
+    toolType: 'standard',
+    ownerId: 'owner',
+    revision: 1,
+    description: '',
+    definition: '{}',
+  } as const;
+  await transaction((handle) =>
+    handle.insert(tools).values(ids.map((id) => ({ id, name: id, createdAt: 0, updatedAt: 0, ...rest }))),
+  );
+}
+
 /** The events that wait, as type and subject, in their order. */
 export async function pendingOf({ read, tables: { outbox } }: Database): Promise<string[]> {
   const rows = await read.select().from(outbox).orderBy(outbox.sequence);

@@ -67,4 +67,23 @@ describe('parking', () => {
     learn(['a'], []);
     expect(parking.unroutableFor(0)).toEqual(['b']);
   });
+
+  it('does not count on what it has not tried lately, which another process may know better', () => {
+    const { parking, learn, parkedAfter, changes } = setUp();
+    learn([], ['a']);
+    for (let round = 0; round < 4; round++) {
+      parkedAfter(5000);
+      learn([], ['a']);
+    }
+    parkedAfter(6000);
+    expect(parking.unroutableFor(20_000)).toEqual(['a']);
+    parkedAfter(1);
+    expect(parking.unroutableFor(0)).toEqual([]);
+    // It may have had a queue meanwhile.
+    learn([], ['a']);
+    expect(parking.unroutableFor(1)).toEqual([]);
+    parkedAfter(5000);
+    expect(parking.unroutableFor(5000)).toEqual(['a']);
+    expect(changes).toEqual(['a false']);
+  });
 });

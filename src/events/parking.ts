@@ -7,7 +7,10 @@ export interface Parking {
   isDoubtful(type: string): boolean;
   /** Takes in what a batch has shown. */
   learn(found: { readonly routable: Iterable<string>; readonly unroutable: Iterable<string> }): void;
-  /** Types that have been without a queue for at least so long, in milliseconds, whenever they were tried. */
+  /**
+   * Types that have been without a queue for at least so long, in milliseconds, whenever they were tried. Only those that
+   * this process has tried lately: of others it does not know what another may have found out since.
+   */
   unroutableFor(ms: number): string[];
 }
 
@@ -23,10 +26,13 @@ export function createParking(
 ): Parking {
   const parked = new Set<string>();
   const flowing = new Set<string>();
-  /** Since when a type was never seen to have a queue, as a time of `performance.now()`. */
-  const queuelessSince = new Map<string, number>();
+  /** Since when a type was never seen to have a queue, and when last, as times of `performance.now()`. */
+  const queueless = new Map<string, { since: number; last: number }>();
   let pauseMs = firstParkMs;
   let releaseAt = Number.POSITIVE_INFINITY;
+
+  /** Types are tried about every `longestParkMs` by each process that may. */
+  const isOutdated = (last: number) => performance.now() - last > 2 * longestParkMs;
 
   return {
     release() {
@@ -40,7 +46,7 @@ export function createParking(
     learn({ routable, unroutable }) {
       for (const type of routable) {
         flowing.add(type);
-        if (!queuelessSince.delete(type)) continue;
+        if (!queueless.delete(type)) continue;
         // Others may well follow soon.
         pauseMs = firstParkMs;
         if (parked.size > 0) releaseAt = Math.min(releaseAt, performance.now() + pauseMs);
@@ -50,12 +56,15 @@ export function createParking(
         flowing.delete(type);
         parked.add(type);
         releaseAt = Math.min(releaseAt, performance.now() + pauseMs);
-        if (queuelessSince.has(type)) continue;
-        queuelessSince.set(type, performance.now());
-        onChange(type, false);
+        const known = queueless.get(type);
+        const last = performance.now();
+        queueless.set(type, { since: known && !isOutdated(known.last) ? known.since : last, last });
+        if (!known) onChange(type, false);
       }
     },
     unroutableFor: (ms) =>
-      [...queuelessSince].filter(([, since]) => performance.now() - since >= ms).map(([type]) => type),
+      [...queueless]
+        .filter(([, { since, last }]) => performance.now() - since >= ms && !isOutdated(last))
+        .map(([type]) => type),
   };
 }

@@ -9,6 +9,7 @@ import {
   engines,
   fakeBroker,
   insertRows,
+  insertTools,
   pendingOf,
   testOutbox,
   until,
@@ -55,6 +56,8 @@ describe.each(engines)('the relay on %s', (engine) => {
     await using database = await openTestDatabase(engine);
     const broker = fakeBroker();
     const events = Array.from({ length: 450 }, (_, index) => (index % 3 ? updated : deleted)(`${index}`));
+    const ids = events.flatMap((event) => (event.type === 'tool.updated' ? [event.toolId] : []));
+    await insertTools(database, ids);
     await announce(database, events);
     await using _outbox = testOutbox(database, broker);
     await until(isEmpty(database));
@@ -245,10 +248,15 @@ describe.each(engines)('the relay on %s', (engine) => {
       created(`${index}`),
       updated(`${index}`),
     ]).flat();
-    await announce(database, [...events, deleted('0'), deleted('1')]);
+    // Those of others: tools that live, and have been deleted.
+    await insertTools(
+      database,
+      Array.from({ length: 60 }, (_, index) => `${index}`),
+    );
+    await announce(database, [...events, deleted('a'), deleted('b')]);
     await using outbox = testOutbox(database, broker, { pollMs: 10, firstParkMs: 30, longestParkMs: 60 });
     await until(() => broker.received.length === 2);
-    expect(broker.keys).toEqual(['tool.deleted 0', 'tool.deleted 1']);
+    expect(broker.keys).toEqual(['tool.deleted a', 'tool.deleted b']);
     await sleep(150);
     const returned = broker.batches.flat().length - 2;
     // A few at each attempt, not the lot.
@@ -265,6 +273,53 @@ describe.each(engines)('the relay on %s', (engine) => {
         `info: ${type}: no queue is bound for these events: they wait`,
       ]),
     );
+  });
+
+  it('says no more of a tool whose deletion was sent while its other events waited for a queue', async () => {
+    await using database = await openTestDatabase(engine);
+    const broker = fakeBroker();
+    const bound = new Set(['tool.deleted']);
+    broker.judge = ({ routingKey }) => (bound.has(routingKey) ? 'confirmed' : 'unroutable');
+    await insertTools(database, ['lives']);
+    const gone = Array.from({ length: 300 }, (_, index) => `${index}`);
+    await announce(database, [
+      ...gone.flatMap((id) => [created(id), updated(id)]),
+      created('lives'),
+      updated('lives'),
+    ]);
+    await announce(database, gone.map(deleted));
+    const timing = { pollMs: 10, firstParkMs: 20, longestParkMs: 20 };
+    {
+      await using _outbox = testOutbox(database, broker, timing);
+      await until(() => broker.received.length === 300);
+    }
+    for (const type of ['tool.created', 'tool.updated']) bound.add(type);
+    // Another process, which does not know that queues were missing.
+    await using outbox = testOutbox(database, broker, timing);
+    await until(isEmpty(database));
+    expect(broker.keys.slice(300)).toEqual(['tool.created lives', 'tool.updated lives']);
+    await until(() => outbox.seconds.length === 2);
+  });
+
+  it('sends events of a tool that is gone in their order as long as its deletion waits', async () => {
+    await using database = await openTestDatabase(engine);
+    const broker = fakeBroker();
+    let isBound = false;
+    broker.judge = () => (isBound ? 'confirmed' : 'unroutable');
+    // More of each than are read at a time.
+    const ids = Array.from({ length: 800 }, (_, index) => `${index}`);
+    for (const kind of [created, deleted]) await announce(database, ids.map(kind));
+    {
+      await using outbox = testOutbox(database, broker);
+      await until(() => outbox.lines.length === 2);
+    }
+    isBound = true;
+    await using _outbox = testOutbox(database, broker);
+    await until(isEmpty(database));
+    expect(broker.keys).toEqual([
+      ...ids.map((id) => `tool.created ${id}`),
+      ...ids.map((id) => `tool.deleted ${id}`),
+    ]);
   });
 
   it('leaves events of a newer version alone', async () => {

@@ -6,6 +6,7 @@ import { createLease } from './lease.ts';
 import { EVENT_TYPES, toMessage } from './message.ts';
 import { createNaps } from './naps.ts';
 import { firstPending, markSent, type PendingEvent } from './outbox-store.ts';
+import { findOvertaken } from './overtaken.ts';
 import { createParking } from './parking.ts';
 import type { Publisher } from './publisher.ts';
 import { createUnknownTypes } from './unknown-types.ts';
@@ -57,6 +58,9 @@ export interface Relay {
 /** What a look at the outbox came to, which says when the next is due. */
 type Look = 'idle' | 'away' | 'contended' | 'failed';
 
+/** A mark that is lost is made again. */
+const LIGHT = { survivesPowerLoss: false };
+
 /** After so many failures one after another, with a broker that is there, the log says so. */
 const SILENT_FAILURES = 3;
 
@@ -66,8 +70,8 @@ const SILENT_FAILURES = 3;
  * event is sent once as a rule and at least once in any case.
  *
  * Events go out in the order of their sequence, but those of a type for which no queue is bound stay behind: nobody misses
- * them, and others must not wait for them. Every now and then a few are tried again. Close it before the database and the
- * publisher.
+ * them, and others must not wait for them. Every now and then a few are tried again, save those whose tool's deletion was
+ * sent meanwhile: they are done with. Close it before the database and the publisher.
  */
 export function startRelay(
   { database, publisher, now, logger, onPublished }: RelayContext,
@@ -117,11 +121,14 @@ export function startRelay(
         await lease.giveBack();
         return 'idle';
       }
+      const overtaken = await findOvertaken(database, events);
       // Reading may have taken its time.
       if (!lease.isHeld) return 'contended';
-      const batch = cutBatch(events, { isDoubtful: parking.isDoubtful, doubtfulRows });
-      await send(batch);
-      const isAll = batch.length === events.length && events.length < batchRows;
+      if (overtaken.size > 0) await drop([...overtaken]);
+      const due = events.filter((event) => !overtaken.has(event));
+      const batch = cutBatch(due, { isDoubtful: parking.isDoubtful, doubtfulRows });
+      if (batch.length > 0) await send(batch);
+      const isAll = batch.length === due.length && events.length < batchRows;
       if (isAll) await naps.nap(lingerMs, 'light');
       if (!lease.isHeld) return 'contended';
       if (isAll && !naps.isWoken) {
@@ -129,6 +136,10 @@ export function startRelay(
         return 'idle';
       }
     }
+  }
+
+  async function drop(events: readonly PendingEvent[]): Promise<void> {
+    await database.transaction((transaction) => markSent(database, transaction, events, now()), LIGHT);
   }
 
   /** @throws Error when the broker did not confirm all that it might; the lease is given back then. */
@@ -140,7 +151,7 @@ export function startRelay(
     const mark = (transaction: Transaction) => markSent(database, transaction, sent, now());
     // Whoever cannot reach the broker does not keep those from it who can.
     if (verdict.isUncertain) await lease.giveBack(mark);
-    else if (sent.length > 0) await database.transaction(mark, { survivesPowerLoss: false });
+    else if (sent.length > 0) await database.transaction(mark, LIGHT);
     for (const { createdAt } of sent) onPublished(Math.max(0, now() - createdAt) / 1000);
     // With progress, the next attempt need not wait long.
     if (sent.length > 0) failures = 0;

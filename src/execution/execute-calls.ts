@@ -110,6 +110,7 @@ async function startCalls(
   if (calls.length > callsPerRequest) throw tooManyCalls(callsPerRequest);
   // Each call listens for the end of the request; Node would take so many listeners for a leak.
   setMaxListeners(0, request.signal);
+  const resolvedAt = performance.now();
   const tools = await resolveTools(
     context,
     caller,
@@ -120,7 +121,7 @@ async function startCalls(
   onAbort(request.signal, memory.close);
   if (request.signal.aborted) memory.close();
   const underWay = context.callsUnderWay.open(callerKey(caller));
-  const scope = { ...request, caller, budget: { bytes: outputBytes }, memory };
+  const scope = { ...request, caller, resolvedAt, budget: { bytes: outputBytes }, memory };
   const done = createQueue<HeldResult>(calls.length);
 
   const run = async (call: ToolCall, index: number) => {

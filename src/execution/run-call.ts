@@ -1,13 +1,13 @@
 import { type Caller, callerKey } from '../caller.ts';
-import { clip } from '../clip.ts';
 import type { JsonObject } from '../json.ts';
 import type { Budget } from '../shared-budget.ts';
 import type { Tool } from '../tools/tool.ts';
 import { startToolSpan } from '../tracing/spans.ts';
 import type { TraceContext } from '../tracing/trace-context.ts';
 import { acceptArguments } from './accept-arguments.ts';
-import { CallError, type CallOutcome, type CallResult, type CallScope, type ToolCall } from './call.ts';
+import { CallError, type CallOutcome, type CallResult, type ToolCall } from './call.ts';
 import { findUnfit } from './check-arguments.ts';
+import { type ResolvedScope, toolNotFoundWords } from './confirm-tool.ts';
 import type { ExecutionContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { hashArguments } from './idempotency/arguments-hash.ts';
@@ -21,6 +21,8 @@ export interface SharedScope {
   readonly signal: AbortSignal;
   readonly endsAt: number;
   readonly trace: TraceContext | undefined;
+  /** When the calls' tools were looked up, by the clock of `performance.now()`. */
+  readonly resolvedAt: number;
   /** What the outputs of all calls may still amount to; each takes its share when it ends. */
   readonly budget: { bytes: number };
   /** What answers that come in take their memory from. */
@@ -81,7 +83,7 @@ export async function runCall(
   return { ...outcome, toolCallId: call.id, name: call.name, index, durationMs };
 }
 
-interface OpenScope extends SharedScope, Pick<CallScope, 'usage'> {
+interface OpenScope extends SharedScope, Pick<ResolvedScope, 'usage'> {
   readonly argumentsHash: string;
   /** What keeps the arguments from being passed on at all; null for nothing. */
   readonly unfit: string | null;
@@ -101,8 +103,9 @@ async function outcomeOf(
     const ownMs = timeoutOf(prepared) ?? context.limits.timeoutMs;
     const timeoutMs = Math.min(ownMs, call.timeoutMs || Infinity);
     return await withDeadline(open.signal, timeoutMs, (cancellation) => {
-      const scope: CallScope = {
+      const scope: ResolvedScope = {
         ...open,
+        resolved: { as: call.name, at: open.resolvedAt },
         cancellation,
         endsAt: Math.min(open.endsAt, performance.now() + timeoutMs),
         isToolsTime: () => timeoutMs === ownMs && !open.signal.aborted,
@@ -122,7 +125,7 @@ async function outcomeOf(
 async function runKeyed(
   { idempotency }: ExecutionContext,
   tool: Tool,
-  scope: CallScope & { readonly argumentsHash: string },
+  scope: ResolvedScope & { readonly argumentsHash: string },
   run: () => Promise<CallOutcome>,
 ): Promise<CallOutcome> {
   const { caller, idempotencyKey: key, argumentsHash, cancellation } = scope;
@@ -137,7 +140,7 @@ async function runOnce(
   tool: Tool,
   prepared: PreparedTool,
   values: JsonObject,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<CallOutcome> {
   try {
     return { status: 'success', output: await runTool(context, tool, prepared, values, scope) };
@@ -150,7 +153,7 @@ function asCallError(
   context: ExecutionContext,
   tool: Tool,
   error: unknown,
-  { requestId }: Pick<CallScope, 'requestId'>,
+  { requestId }: Pick<ResolvedScope, 'requestId'>,
   isCanceled: boolean,
 ): CallError {
   if (error instanceof CallError) return error;
@@ -163,11 +166,7 @@ function asCallError(
 }
 
 function toolNotFound(name: string): CallOutcome {
-  return {
-    status: 'error',
-    output: `There is no tool named "${clip(name, 100)}". Call one of the tools that you were given, by its exact name.`,
-    errorCode: 'tool_not_found',
-  };
+  return { status: 'error', output: toolNotFoundWords(name), errorCode: 'tool_not_found' };
 }
 
 function unfitKey(): CallError {

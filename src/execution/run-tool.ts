@@ -2,6 +2,7 @@ import type { JsonObject } from '../json.ts';
 import { type CompiledSchema, describeFault } from '../json-schema/compile-schema.ts';
 import type { Tool } from '../tools/tool.ts';
 import { CallError, type CallScope } from './call.ts';
+import type { ResolvedScope } from './confirm-tool.ts';
 import type { ExecutionContext } from './context.ts';
 import { enterBulkheads } from './enter-bulkheads.ts';
 import { inTurn } from './large-work.ts';
@@ -19,7 +20,7 @@ export function runTool(
   tool: Tool,
   { execution, outputSchema }: PreparedTool,
   values: JsonObject,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<string> {
   const output = run(context, tool, execution, values, scope);
   return outputSchema ? checked(output, outputSchema, scope) : output;
@@ -43,7 +44,7 @@ function run(
   tool: Tool,
   execution: PreparedExecution,
   values: JsonObject,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<string> {
   switch (execution.type) {
     case 'webhook':
@@ -59,11 +60,11 @@ async function runInternalFunction(
   context: ExecutionContext,
   tool: Tool,
   values: JsonObject,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<string> {
   const internal = context.internalFunctions.get(tool.pointer ?? '');
   if (!internal) throw new CallError('internal', 'The function that this tool runs is not there.');
-  const leave = await enterBulkheads(context, undefined, scope);
+  const leave = await enterBulkheads(context, tool, undefined, scope);
   try {
     const output = JSON.stringify(await internal(values, scope));
     if (output.length <= context.limits.responseBytes) return output;

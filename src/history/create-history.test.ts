@@ -8,12 +8,15 @@ import { openSqlite } from '../db/sqlite/open.ts';
 import { createEncryption } from '../encryption.ts';
 import { ServiceError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
+import { isMissing } from '../testing/services.ts';
 import { openTestDatabase } from '../testing/test-database.ts';
 import { ALICE } from '../testing/tools-context.ts';
 import { markDeleted } from '../users/deleted-users-store.ts';
 import type { ExecutionRecord } from './execution-record.ts';
 import { DAY_MS, NOW, record, storedRows, testEncryption, testHistory } from './history-for-tests.ts';
 import { listExecutions } from './list-executions.ts';
+
+const noPostgres = await isMissing('postgres');
 
 /** A database whose transactions fail while `fault` is set; `attempts` counts them. */
 function unsteady(database: Database) {
@@ -167,6 +170,18 @@ describe('the history', () => {
     history.record(record({ userId: 'gone' }));
     await history.flush();
     expect((await storedRows(database)).map(({ userId }) => userId)).toEqual(['ann', '']);
+    expect([history.faults, history.dropped()]).toEqual([[], 0]);
+  });
+
+  it.skipIf(noPostgres)("writes others' rows while a user is being deleted", async () => {
+    await using database = await openTestDatabase('postgres');
+    await using history = testHistory(database);
+    for (const userId of ['gone', 'ann', '']) history.record(record({ userId }));
+    await database.transaction(async (transaction) => {
+      await markDeleted(database, transaction, 'gone', NOW);
+      await history.flush();
+      expect((await storedRows(database)).map(({ userId }) => userId)).toEqual(['ann', '']);
+    });
     expect([history.faults, history.dropped()]).toEqual([[], 0]);
   });
 

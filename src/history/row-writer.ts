@@ -39,7 +39,8 @@ interface WriterContext {
 
 /**
  * Rows wait in memory until a batch is due, and for as long as the database is away. There is a timer only while rows
- * wait, and it does not keep the process alive. Rows of users who are deleted by then are not written.
+ * wait, and it does not keep the process alive. Rows of users who are deleted by then, or just being deleted, are not
+ * written: nobody else's wait for a deletion.
  */
 export function createRowWriter(
   { database, encryption, logFault }: WriterContext,

@@ -31,7 +31,8 @@ export async function getTool(
 }
 
 /**
- * The tool of this id, if the caller may change it: their own, or a system tool for an administrator.
+ * The tool of this id, if the caller may change it: their own, or a system tool for an administrator. It may be another by
+ * the time that it is changed: `changeTool` looks again.
  *
  * @param expected what `If-Match` or an `etag` field asks for; undefined where the caller does not ask.
  * @throws ServiceError `not_found`, `permission_denied`, or `aborted` when the tool is not what was expected.
@@ -43,17 +44,22 @@ export async function getToolToChange(
   expected: ExpectedEtag | undefined,
 ): Promise<Tool> {
   const tool = await getTool(context, caller, id);
+  checkMayChange(caller, tool, expected);
+  return tool;
+}
+
+/** Whether the caller may change a tool that they may see. @throws as `getToolToChange` */
+export function checkMayChange(caller: Caller, tool: Tool, expected: ExpectedEtag | undefined): void {
   if (tool.ownerId === null && !isAdministrator(caller)) {
     throw new ServiceError('permission_denied', 'You do not have permission to perform this action.');
   }
   if (expected && expected !== '*' && !expected.includes(etagOf(tool))) throw changedMeanwhile();
-  return tool;
 }
 
 /** The entity tags of which one must be the tool's, or `*` for any. */
 export type ExpectedEtag = '*' | readonly string[];
 
 /** The tool is no longer what the caller has seen. */
-export function changedMeanwhile(): ServiceError {
+function changedMeanwhile(): ServiceError {
   return new ServiceError('aborted', 'The tool was changed meanwhile: its ETag is another. Read it again.');
 }

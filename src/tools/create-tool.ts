@@ -17,7 +17,8 @@ import { countOwnedTools } from './tool-store.ts';
  * `tool.created` with it.
  *
  * @throws ServiceError `invalid_argument` with each field's fault, or when the user owns as many tools as allowed,
- * `already_exists` when the owner has a tool of that name, `permission_denied` when the user is deleted.
+ * `already_exists` when the owner has a tool of that name, `permission_denied` when the user is deleted, `unavailable` while
+ * the user is being deleted.
  */
 export async function createTool(context: ToolsContext, caller: Caller, input: unknown): Promise<Tool> {
   const system = isAdministrator(caller) && isJsonObject(input) && input.is_system_tool === true;
@@ -40,18 +41,23 @@ export async function createTool(context: ToolsContext, caller: Caller, input: u
     ...sealed,
   };
   const { database, limits } = context;
-  await database.transaction(async (transaction) => {
-    await keepUser(database, transaction, caller.userId);
-    if (ownerId !== null) {
-      // Else another of the owner's that is being made would not be counted. A lock of its own, since those who write
-      // anything for the user hold the user's together.
-      await database.lock(transaction, [`tools of user:${ownerId}`], 'exclusive');
-      const owned = await countOwnedTools(database, ownerId, transaction);
-      if (owned >= limits.toolsPerUser) throw tooManyTools(limits.toolsPerUser);
-    }
-    if (!(await insertTool(database, transaction, record))) throw nameTaken(name);
-    await recordEvent(database, transaction, { type: 'tool.created', toolId: id }, now.getTime());
-  });
+  // Else another of the owner's that is being made would not be counted. A lock of its own, since those who write anything
+  // for the user hold the user's together. It is for other processes: in this one they come in turn, so that an owner's
+  // many do not wait for it with a connection each.
+  const lock = ownerId === null ? undefined : `tools of user:${ownerId}`;
+  await database.transaction(
+    async (transaction) => {
+      await keepUser(database, transaction, caller.userId);
+      if (ownerId !== null && lock !== undefined) {
+        await database.lock(transaction, [lock], 'exclusive');
+        const owned = await countOwnedTools(database, ownerId, transaction);
+        if (owned >= limits.toolsPerUser) throw tooManyTools(limits.toolsPerUser);
+      }
+      if (!(await insertTool(database, transaction, record))) throw nameTaken(name);
+      await recordEvent(database, transaction, { type: 'tool.created', toolId: id }, now.getTime());
+    },
+    { inTurnOf: lock },
+  );
   return record;
 }
 

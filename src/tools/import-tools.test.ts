@@ -1,5 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
+import type { Database } from '../db/database.ts';
+import { ServiceError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { openTestDatabase } from '../testing/test-database.ts';
 import { ALICE, BOB, STAFF, testToolsContext } from '../testing/tools-context.ts';
@@ -248,6 +250,44 @@ describe('an import', () => {
       code: 'invalid_argument',
       fields: { document: [expect.stringMatching(/Takes|taken|1000|3000|convert/)] },
     });
+  });
+
+  it.each(['unavailable', 'permission_denied'] as const)(
+    'end where one is %s, and can be repeated',
+    async (code) => {
+      await using database = await openTestDatabase();
+      let changes = 0;
+      const failing: Database = {
+        ...database,
+        transaction: async (work, options) => {
+          if (++changes > 2) throw new ServiceError(code, 'Not now.');
+          return database.transaction(work, options);
+        },
+      };
+      const document = json(['a', 'b', 'c', 'd'].map((name) => ({ name, description: 'Does.', parameters })));
+      const failed = importTools(testToolsContext(failing), ALICE, document, { execution });
+      await expect(failed).rejects.toMatchObject({ code });
+      expect(changes).toBe(3);
+      const results = await importTools(testToolsContext(database), ALICE, document, { execution });
+      expect(statuses(results)).toEqual(['unchanged', 'unchanged', 'created', 'created']);
+    },
+  );
+
+  it('end when the caller is gone', async () => {
+    await using database = await openTestDatabase();
+    const gone = new AbortController();
+    const leaving: Database = {
+      ...database,
+      transaction: async (work, options) => {
+        gone.abort();
+        return database.transaction(work, options);
+      },
+    };
+    const document = json(['a', 'b'].map((name) => ({ name, description: 'Does.', parameters })));
+    const { signal } = gone;
+    const canceled = importTools(testToolsContext(leaving), ALICE, document, { execution, signal });
+    await expect(canceled).rejects.toMatchObject({ code: 'canceled' });
+    expect(await definitionsOf(testToolsContext(database))).toMatchObject([{ name: 'a' }]);
   });
 
   it('of a hostile document leaves the event loop to others', async () => {

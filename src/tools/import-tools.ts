@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Caller, isAdministrator } from '../caller.ts';
-import { ServiceError } from '../errors.ts';
+import { type ErrorCode, ServiceError } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../json.ts';
 import { takeTurns } from '../take-turns.ts';
 import { requireUser } from './access.ts';
@@ -27,19 +27,33 @@ export interface ImportResult {
   readonly notes: readonly string[];
 }
 
+/** Refusals of one tool. Any other ends the import, as it would be the next tool's as well. */
+const REFUSALS_OF_ONE: ReadonlySet<ErrorCode> = new Set([
+  'invalid_argument',
+  'already_exists',
+  'not_found',
+  'failed_precondition',
+  'aborted',
+]);
+
 /**
  * Registers the tools that a document describes, each for itself: one that is refused does not touch the others. A tool
  * that is there under the same name is changed, and left alone where nothing differs.
  *
  * @param options.isSystem makes system tools; heeded from administrators.
+ * @param options.signal ends the import when it aborts, between two tools.
  * @returns a result for each tool, in the document's order.
- * @throws ServiceError `invalid_argument` for a document of an unknown kind, or with too many tools.
+ * @throws ServiceError `invalid_argument` for a document of an unknown kind, or with too many tools. After some tools are
+ * registered, which a second import leaves alone: `unavailable`, `permission_denied` when the user is deleted, `canceled`.
  */
 export async function importTools(
   context: ToolsContext,
   caller: Caller,
   document: JsonValue | undefined,
-  options: ImportOptions & { readonly isSystem?: boolean | undefined } = {},
+  options: ImportOptions & {
+    readonly isSystem?: boolean | undefined;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<ImportResult[]> {
   const ownerId = options.isSystem && isAdministrator(caller) ? null : requireUser(caller);
   const nextTurn = takeTurns();
@@ -47,6 +61,7 @@ export async function importTools(
   const names = new Set<string>();
   for (const candidate of await readDocument(document, options, context.limits.definitionBytes)) {
     await nextTurn();
+    if (options.signal?.aborted) throw new ServiceError('canceled', 'The import was canceled.');
     const name = candidate.name.trim();
     const isSecond = candidate.errors === undefined && names.has(name);
     if (candidate.errors === undefined) names.add(name);
@@ -83,7 +98,7 @@ async function importTool(
     const update = { mode: 'replace', expected: undefined } as const;
     return done('updated', await updateTool(context, caller, existing.id, input, update));
   } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
+    if (!(error instanceof ServiceError) || !REFUSALS_OF_ONE.has(error.code)) throw error;
     return refused(name, error.fields ? Object.values(error.fields).flat() : [error.message]);
   }
 }

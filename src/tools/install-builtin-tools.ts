@@ -58,9 +58,11 @@ export async function installBuiltinTools(
       });
       if (stored) {
         await recordEvent(database, transaction, { type: 'tool.created', toolId: id }, now.getTime());
-      } else {
-        refused.push(name);
+        continue;
       }
+      // What it met may be the very same, which another process has committed only just now.
+      const known = await findBuiltins(database, transaction);
+      if (!known.has(pointer)) refused.push(name);
     }
     return refused;
   });

@@ -1,5 +1,11 @@
 import { and, asc, between, eq, getTableColumns, gt, isNotNull, isNull, or, sql } from 'drizzle-orm';
-import { type Database, type Handle, preparedOnce, type SelectQuery } from '../db/database.ts';
+import {
+  type Database,
+  type Handle,
+  preparedOnce,
+  type SelectQuery,
+  type Transaction,
+} from '../db/database.ts';
 import { createLruCache } from '../lru-cache.ts';
 import { isFitText } from './find-unfit.ts';
 import type { Tool, ToolType } from './tool.ts';
@@ -173,6 +179,20 @@ export async function findTool(
   return tool;
 }
 
+/**
+ * As `findTool`, by a transaction's own handle: what is there now. Read past the cache, as what a transaction sees may never
+ * be committed.
+ */
+export async function findToolInTransaction(
+  database: Database,
+  transaction: Transaction,
+  id: string,
+  owner: string | null,
+): Promise<Tool | undefined> {
+  const [row] = await queries(database, transaction).rows(idValues([id], owner));
+  return row && toTool(row);
+}
+
 /** Those of these tools that are the owner's or the system's, each once, in no order. */
 export async function findTools(
   database: Database,
@@ -342,4 +362,32 @@ function toTool(row: Omit<ToolRow, 'secrets' | 'description' | 'alias'>): Tool {
     pointer: row.pointer,
     builtin: row.builtin,
   };
+}
+
+const revisions = preparedOnce((database, handle) => {
+  const { tools, deletedUsers } = database.tables;
+  const isDeleted = sql`exists (select 1 from ${deletedUsers} where ${deletedUsers.userId} = ${placeholder('user')})`;
+  return database.prepare(
+    handle,
+    'tool_revision',
+    handle
+      .select({ revision: tools.revision })
+      .from(tools)
+      .where(and(eq(tools.id, placeholder('id')), sql`not ${isDeleted}`)),
+  );
+});
+
+/**
+ * The revision that a tool is at now: one read, for what was looked up before. A tool never changes hands.
+ *
+ * @param user for whom it was looked up; null where nobody's deletion matters.
+ * @returns undefined when the tool, or the user, was deleted.
+ */
+export async function findRevision(
+  database: Database,
+  id: string,
+  user: string | null,
+): Promise<number | undefined> {
+  const [row] = await revisions(database)({ id, user: user ?? '' });
+  return row?.revision;
 }

@@ -23,30 +23,38 @@ const placesOf = ({ tools, executions, idempotencyKeys: keys }: Database['tables
 
 export type UserTable = keyof ReturnType<typeof placesOf>;
 
+/** Finds the key of the nth row of a user's that follows a key. */
+const edges = preparedOnce((database, handle) => {
+  const prepare = ({ table, user, order }: Place) =>
+    database.prepare(
+      handle,
+      `edge_of_user_${getTableName(table)}`,
+      handle
+        .select(Object.fromEntries(order.map((column, index) => [`after${index}`, column])))
+        .from(table)
+        .where(and(eq(user, placeholder('user')), beyond(order)))
+        .orderBy(...order.map((column) => asc(column)))
+        .limit(1)
+        .offset(placeholder('skip')),
+    );
+  const { tools, executions, idempotencyKeys } = placesOf(database.tables);
+  return {
+    tools: prepare(tools),
+    executions: prepare(executions),
+    idempotencyKeys: prepare(idempotencyKeys),
+  } satisfies Record<UserTable, unknown>;
+});
+
 const removals = preparedOnce((database, handle) => {
   const prepare = ({ table, user, order, id }: Place) => {
     const name = getTableName(table);
-    const key = tuple(order);
-    const marks = (bound: string) => tuple(order.map((_, index) => sql`${placeholder(`${bound}${index}`)}`));
     const ofUser = eq(user, placeholder('user'));
-    const beyond = sql`${key} > ${marks('after')}`;
     const remove = (where: SQL | undefined, name: string) =>
       handle.delete(table).where(where).returning({ id }).prepare(name);
+    const upTo = sql`${tuple(order)} <= ${marks(order, 'until')}`;
     return {
-      width: order.length,
-      edge: database.prepare(
-        handle,
-        `edge_of_user_${name}`,
-        handle
-          .select(Object.fromEntries(order.map((column, index) => [`after${index}`, column])))
-          .from(table)
-          .where(and(ofUser, beyond))
-          .orderBy(...order.map((column) => asc(column)))
-          .limit(1)
-          .offset(placeholder('skip')),
-      ),
-      section: remove(and(ofUser, beyond, sql`${key} <= ${marks('until')}`), `remove_some_user_${name}`),
-      rest: remove(and(ofUser, beyond), `remove_user_${name}`),
+      section: remove(and(ofUser, beyond(order), upTo), `remove_some_user_${name}`),
+      rest: remove(and(ofUser, beyond(order)), `remove_user_${name}`),
     };
   };
   const { tools, executions, idempotencyKeys } = placesOf(database.tables);
@@ -57,35 +65,55 @@ const removals = preparedOnce((database, handle) => {
   } satisfies Record<UserTable, unknown>;
 });
 
+/** Up to where a user's rows of a table were removed: the key of the last one. */
+export type Position = Readonly<Record<string, unknown>>;
+
+/** A user's rows of a table, in the order of their key. */
+export interface Section {
+  readonly table: UserTable;
+  readonly userId: string;
+  /** It begins with the row behind this one; undefined for the first. */
+  readonly after: Position | undefined;
+  /** How many rows it has. */
+  readonly rows: number;
+}
+
+/** Whether the user has as many rows there. */
+export async function isFull(database: Database, { table, userId, after, rows }: Section): Promise<boolean> {
+  const values = { user: userId, ...FIRST, ...after, skip: rows - 1 };
+  return (await edges(database)[table](values)).length > 0;
+}
+
 /**
- * Removes the user's rows of a table in the order of their key, a section at a time: how many rows a section has is asked
- * before each. Sections follow one another by key, because PostgreSQL would go through the removed rows again to find the
- * first that is left.
+ * Removes a section of a user's rows; where fewer are there, all of them. Sections follow one another by position, because
+ * PostgreSQL would go through the removed rows again to find the first that is left.
  *
- * @returns the ids of each section's rows; of idempotency keys, the keys.
+ * @returns the ids of the rows, of idempotency keys the keys, and the section's end; undefined where it was the last one.
  */
-export async function* removeUserRows(
+export async function removeSection(
   database: Database,
   transaction: Transaction,
-  table: UserTable,
-  userId: string,
-  sectionRows: () => number,
-): AsyncGenerator<string[]> {
-  const { width, edge, section, rest } = removals(database, transaction)[table];
-  let after: Record<string, unknown> = Object.fromEntries(
-    Array.from({ length: width }, (_, index) => [`after${index}`, '']),
-  );
-  for (;;) {
-    const values = { user: userId, ...after };
-    const [last] = await edge({ ...values, skip: sectionRows() - 1 });
-    if (!last) {
-      yield idsOf(await rest.execute(values));
-      return;
-    }
-    const until = Object.entries(last).map(([name, value]) => [name.replace('after', 'until'), value]);
-    yield idsOf(await section.execute({ ...values, ...Object.fromEntries(until) }));
-    after = last;
-  }
+  { table, userId, after, rows }: Section,
+): Promise<{ readonly ids: readonly string[]; readonly end: Position | undefined }> {
+  const { section, rest } = removals(database, transaction)[table];
+  const values = { user: userId, ...FIRST, ...after };
+  const [end] = await edges(database, transaction)[table]({ ...values, skip: rows - 1 });
+  if (!end) return { ids: idsOf(await rest.execute(values)), end: undefined };
+  const until = Object.entries(end).map(([name, value]) => [name.replace('after', 'until'), value]);
+  const removed = await section.execute({ ...values, ...Object.fromEntries(until) });
+  return { ids: idsOf(removed), end: end as Position };
+}
+
+/** Before every key; one with fewer columns has no use for the second. */
+const FIRST: Position = { after0: '', after1: '' };
+
+function beyond(order: readonly PgColumn[]): SQL {
+  return sql`${tuple(order)} > ${marks(order, 'after')}`;
+}
+
+/** The placeholders of a key. */
+function marks(order: readonly PgColumn[], bound: 'after' | 'until'): SQL {
+  return tuple(order.map((_, index) => sql`${placeholder(`${bound}${index}`)}`));
 }
 
 function tuple(parts: readonly (SQL | PgColumn)[]): SQL {

@@ -48,6 +48,22 @@ describe.each(engines)('deleted users on %s', (engine) => {
     expect(await isDeletedUser(database, 'ann')).toBe(false);
   });
 
+  it.skipIf(engine === 'sqlite')('are not waited for while they are being deleted', async () => {
+    await using database = await openTestDatabase(engine);
+    const keep = (userId: string) =>
+      database.transaction((transaction) => keepUser(database, transaction, userId));
+    const failing = database.transaction(async (transaction) => {
+      await markDeleted(database, transaction, 'ann', 1);
+      await expect(keep('ann')).rejects.toMatchObject({ code: 'unavailable' });
+      await keep('bob');
+      const unwritable = await database.transaction((other) => keepUsers(database, other, ['bob', 'ann']));
+      expect(unwritable).toEqual(new Set(['ann']));
+      throw new Error('stop');
+    });
+    await expect(failing).rejects.toThrow('stop');
+    await keep('ann');
+  });
+
   it('are deleted only once those who write for them have ended, and found deleted by those who follow', async () => {
     await using database = await openTestDatabase(engine);
     const order: string[] = [];

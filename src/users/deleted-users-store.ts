@@ -8,6 +8,7 @@ const { placeholder } = sql;
 // writes for a user takes the user's lock with others (`keepUsers`), and the deletion takes it alone (`markDeleted`). So the
 // deletion begins when those before it have committed, and removes what they wrote; those after it find the user
 // deleted. Reading the table alone would not do: PostgreSQL's transactions do not see what others are about to commit.
+// Those that come while it goes on do not wait for it: each would keep a connection that everybody else lacks.
 
 const queries = preparedOnce((database, handle) => {
   const { userId } = database.tables.deletedUsers;
@@ -27,7 +28,8 @@ export async function isDeletedUser(database: Database, userId: string): Promise
  * Makes sure that none of these users is deleted before the transaction ends, except those who are already. Ask it before
  * the transaction's first change. Ids that are no users' may be among them.
  *
- * @returns the deleted ones: nothing may be written for them.
+ * @returns the deleted ones, and those who are being deleted right now: nothing may be written for them. It waits for no
+ * deletion.
  */
 export async function keepUsers(
   database: Database,
@@ -35,15 +37,15 @@ export async function keepUsers(
   userIds: readonly string[],
 ): Promise<ReadonlySet<string>> {
   if (userIds.length === 0) return new Set();
-  await database.lock(transaction, userIds.map(lockOf), 'shared');
-  const rows = await queries(database, transaction).among({ userIds: JSON.stringify(userIds) });
-  return new Set(rows.map(({ userId }) => userId));
+  const { deleted, beingDeleted } = await lockUsers(database, transaction, userIds);
+  return new Set([...deleted, ...beingDeleted]);
 }
 
 /**
  * As `keepUsers`, for the user for whom a change is made; null for nobody.
  *
- * @throws ServiceError `permission_denied` when the user is deleted.
+ * @throws ServiceError `permission_denied` when the user is deleted, `unavailable` when the user is being deleted right now,
+ * which may yet fail.
  */
 export async function keepUser(
   database: Database,
@@ -51,8 +53,11 @@ export async function keepUser(
   userId: string | null,
 ): Promise<void> {
   if (userId === null) return;
-  const deleted = await keepUsers(database, transaction, [userId]);
-  if (deleted.size > 0) throw new ServiceError('permission_denied', 'The user has been deleted.');
+  const { deleted, beingDeleted } = await lockUsers(database, transaction, [userId]);
+  if (deleted.length > 0) throw new ServiceError('permission_denied', 'The user has been deleted.');
+  if (beingDeleted.length > 0) {
+    throw new ServiceError('unavailable', 'The user is being deleted. No change can be made for them.');
+  }
 }
 
 /**
@@ -76,6 +81,21 @@ export async function markDeleted(
   return rows.length > 0;
 }
 
+async function lockUsers(
+  database: Database,
+  transaction: Transaction,
+  userIds: readonly string[],
+): Promise<{ readonly deleted: readonly string[]; readonly beingDeleted: readonly string[] }> {
+  const locked = await database.lock(transaction, userIds.map(lockOf), 'shared');
+  const rows = await queries(database, transaction).among({ userIds: JSON.stringify(userIds) });
+  return {
+    deleted: rows.map(({ userId }) => userId),
+    beingDeleted: locked.map((name) => name.slice(LOCK_PREFIX.length)),
+  };
+}
+
+const LOCK_PREFIX = 'user:';
+
 function lockOf(userId: string): string {
-  return `user:${userId}`;
+  return `${LOCK_PREFIX}${userId}`;
 }

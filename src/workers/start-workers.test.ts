@@ -149,6 +149,51 @@ describe('startWorkers', () => {
     );
   });
 
+  it('says so when one stops with a fault, and not of one that was still starting', async () => {
+    const codes = [1, 0, 0];
+    const { workers, forked } = start((worker) => {
+      const { link, end } = worker;
+      link.onStop(() => setImmediate(() => end(codes[worker.process.id - 1] ?? 0)));
+      if (worker.process.id !== 3) void link.ready(ready);
+    });
+    const { close } = await workers;
+    await expect.poll(() => forked.length).toBe(3);
+    const [, second] = forked;
+    await expect.poll(() => second?.link.metrics.collect().catch(() => 'not yet')).toEqual([]);
+    await expect(close()).rejects.toThrow(/^1 of 3 workers stopped with a fault \(code 1\)$/);
+    expect(forked[2]?.killed).toEqual(['SIGTERM']);
+  });
+
+  it('goes on trying where the system refuses to start another', async () => {
+    let refusals = 0;
+    const forked: TestWorker[] = [];
+    const { workers, failures } = start(serve, {
+      fork() {
+        if (forked.length > 0 && refusals < 8) {
+          refusals++;
+          throw Object.assign(new Error('spawn EAGAIN'), { code: 'EAGAIN' });
+        }
+        const worker = createTestWorker(forked.length + 1);
+        forked.push(worker);
+        setImmediate(serve, worker);
+        return worker.process;
+      },
+    });
+    const { close } = await workers;
+    await expect.poll(() => forked.length).toBe(3);
+    expect([refusals, failures]).toEqual([8, []]);
+    await close();
+  });
+
+  it('fails where the system refuses to start the first', async () => {
+    const { workers } = start(serve, {
+      fork() {
+        throw Object.assign(new Error('spawn EAGAIN'), { code: 'EAGAIN' });
+      },
+    });
+    await expect(workers).rejects.toThrow(/^The service could not start: it ended \(EAGAIN\)\.$/);
+  });
+
   it('collects what the workers count, without those that do not answer', async () => {
     const { workers, forked } = start((worker) => {
       const { id } = worker.process;
@@ -164,7 +209,7 @@ describe('startWorkers', () => {
   it('answers what workers ask', async () => {
     const { workers, forked } = start(serve, { handlers: { 'throttle-users': (key) => String(key).length } });
     const { close } = await workers;
-    const local = { take: () => -1 };
+    const local = { take: () => -1, wait: () => 0 };
     expect(await forked[0]?.link.counter('throttle-users', local, () => {}).take('four')).toBe(4);
     await close();
   });

@@ -8,7 +8,7 @@ export interface WorkerProcess {
   readonly id: number;
   readonly pid: number | undefined;
   readonly channel: Channel;
-  /** Calls back once it has ended: with its exit code, or the signal that ended it. */
+  /** Calls back once it has ended: with its exit code, or the signal that ended it, or why it could not be started. */
   onExit(listener: (code: number | null, signal: string | null) => void): void;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
 }
@@ -20,7 +20,10 @@ export class WorkersError extends Error {
 
 /** Processes that serve one port. */
 export interface Workers extends WorkerReady {
-  /** Stops them all at once, each as a single process would. Rejects when one has to be killed. Idempotent. */
+  /**
+   * Stops them all at once, each as a single process would. Rejects when one has to be killed, or ends with a fault.
+   * Idempotent.
+   */
   close(): Promise<void>;
   /** Ends them without ado. */
   kill(): void;
@@ -41,6 +44,7 @@ const MAX_FAILED_STARTS = 5;
 
 export interface WorkersOptions {
   readonly count: number;
+  /** One that throws is tried again, as where the process ends at once. */
   readonly fork: () => WorkerProcess;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** What the workers may ask, by name. */
@@ -74,6 +78,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   /** Workers in a row that did not last. */
   let shortLived = 0;
   let isStopping = false;
+  /** How those ended that should have stopped in order. */
+  const stopFaults: string[] = [];
   let whenEmpty: () => void = () => {};
 
   const serving = () => [...workers].filter(({ readyAt }) => readyAt !== undefined);
@@ -86,8 +92,16 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   }
 
+  function tryToFork(): WorkerProcess {
+    try {
+      return options.fork();
+    } catch (error) {
+      return unstartedProcess(error);
+    }
+  }
+
   function fork(ended: (worker: Worker, how: string) => void): Promise<WorkerReady> {
-    const child = options.fork();
+    const child = tryToFork();
     const worker: Worker = {
       child,
       peer: createPeer(child.channel),
@@ -102,7 +116,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     });
     child.onExit((code, signal) => {
       workers.delete(worker);
-      ended(worker, signal === null ? `code ${code}` : signal);
+      const how = signal === null ? `code ${code}` : signal;
+      // One that was still starting was in the way of nothing, however it ended.
+      if (isStopping && code !== 0 && worker.readyAt !== undefined) stopFaults.push(how);
+      ended(worker, how);
       if (workers.size === 0) whenEmpty();
     });
     return new Promise((resolve) => {
@@ -163,6 +180,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     await empty;
     clearTimeout(limit);
     if (late > 0) throw new Error(`${late} of ${count} workers did not stop in time and were killed`);
+    if (stopFaults.length > 0) {
+      throw new Error(
+        `${stopFaults.length} of ${count} workers stopped with a fault (${stopFaults.join(', ')})`,
+      );
+    }
   }
 
   const ready = await new Promise<WorkerReady>((resolve, reject) => {
@@ -181,4 +203,20 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
     kill,
   };
+}
+
+/** Stands for a process that never was, and ends at once. */
+function unstartedProcess(error: unknown): WorkerProcess {
+  return {
+    id: 0,
+    pid: undefined,
+    channel: { send() {}, onMessage() {}, onClosed() {} },
+    onExit: (listener) => void setImmediate(() => listener(null, codeOf(error))),
+    kill() {},
+  };
+}
+
+/** The system's code of an error, such as EAGAIN. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'not started';
 }

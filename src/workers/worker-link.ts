@@ -1,4 +1,5 @@
 import type { MetricsExchange, Reading } from '../metrics.ts';
+import type { LocalWindow } from '../transports/throttle/local-window.ts';
 import type { WindowCounter } from '../transports/throttle/window-counter.ts';
 import type { Channel } from './channel.ts';
 import { createPeer } from './peer.ts';
@@ -23,7 +24,7 @@ export interface WorkerReady {
 /** What a process that is one of several on a port shares with the others. */
 export interface WorkerLink {
   /** A counter that all workers share; `local` decides while the primary does not answer, which `logFault` hears of. */
-  counter(name: SharedCounterName, local: WindowCounter, logFault: (error: unknown) => void): WindowCounter;
+  counter(name: SharedCounterName, local: LocalWindow, logFault: (error: unknown) => void): WindowCounter;
   readonly metrics: MetricsExchange;
   /** Tells the primary that this worker serves. Never rejects. */
   ready(ready: WorkerReady): Promise<void>;

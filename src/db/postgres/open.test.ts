@@ -1,6 +1,7 @@
+import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eq, sql } from 'drizzle-orm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ServiceError } from '../../errors.ts';
 import { isMissing } from '../../testing/services.ts';
 import { startTcpProxy } from '../../testing/tcp-proxy.ts';
@@ -154,26 +155,96 @@ describe.skipIf(await isMissing('postgres'))('a PostgreSQL database', () => {
     expect(settings).toEqual(['off', 'off']);
   });
 
-  it('keeps who locks a name waiting for who has it exclusively, until the end of that transaction', async () => {
+  it('keeps who locks a name exclusively waiting for who has it, until the end of that transaction', async () => {
     await using database = await open();
     await using other = await open();
     const order: string[] = [];
     const work = (name: string, mode: 'shared' | 'exclusive', of = database) =>
       of.transaction(async (transaction) => {
-        await of.lock(transaction, ['user', 'zebra', 'user'], mode);
+        expect(await of.lock(transaction, ['user', 'zebra', 'user'], mode)).toEqual([]);
         order.push(`${name} in`);
         await sleep(50);
         order.push(`${name} out`);
       });
-    await Promise.all([work('first', 'exclusive'), sleep(20).then(() => work('second', 'shared'))]);
-    expect(order).toEqual(['first in', 'first out', 'second in', 'second out']);
-    order.length = 0;
+    for (const mode of ['shared', 'exclusive'] as const) {
+      await Promise.all([work('first', mode), sleep(20).then(() => work('second', 'exclusive'))]);
+      expect(order).toEqual(['first in', 'first out', 'second in', 'second out']);
+      order.length = 0;
+    }
     await Promise.all([work('a', 'shared'), work('b', 'shared')]);
     expect(order.slice(0, 2).sort()).toEqual(['a in', 'b in']);
     order.length = 0;
     // Another schema's names are others.
     await Promise.all([work('a', 'exclusive'), work('b', 'exclusive', other)]);
     expect(order.slice(0, 2).sort()).toEqual(['a in', 'b in']);
+  });
+
+  it('tells at once which names cannot be locked with others, as somebody has them alone or waits for that', async () => {
+    await using database = await open();
+    const [names, all] = [
+      ['ann', 'bob', "o'hara \\"],
+      ['ann', 'eve', "o'hara \\", 'ann'],
+    ];
+    const share = () => database.transaction((transaction) => database.lock(transaction, all, 'shared'));
+    await database.transaction(async (transaction) => {
+      await database.lock(transaction, names, 'exclusive');
+      expect([...(await share())].sort()).toEqual(['ann', "o'hara \\"]);
+    });
+    expect(await share()).toEqual([]);
+    let waiting: Promise<unknown> | undefined;
+    await database.transaction(async (transaction) => {
+      await database.lock(transaction, ['ann'], 'shared');
+      waiting = database.transaction((exclusive) => database.lock(exclusive, ['ann'], 'exclusive'));
+      await vi.waitUntil(async () => (await share()).length > 0, { interval: 5, timeout: 2000 });
+      expect(await share()).toEqual(['ann']);
+    });
+    await waiting;
+    expect(await share()).toEqual([]);
+  });
+
+  it('runs transactions of the same name one after another, on one connection, and others beside them', async () => {
+    await using database = await open({ poolSize: 2 });
+    const order: string[] = [];
+    const work = (name: string, inTurnOf: string | undefined) =>
+      database.transaction(
+        async (transaction) => {
+          order.push(`${name} in`);
+          await transaction.execute(sql`select pg_sleep(0.02)`);
+          order.push(`${name} out`);
+          if (name === 'b') throw new Error('on purpose');
+        },
+        { inTurnOf },
+      );
+    const turns = ['a', 'b', 'c', 'd'].map((name) => work(name, 'ann'));
+    const settled = Promise.allSettled(turns);
+    await work('other', 'bob');
+    await work('nobody', undefined);
+    expect((await settled).map(({ status }) => status[0])).toEqual(['f', 'r', 'f', 'f']);
+    const ofAnn = ['a', 'b', 'c', 'd'].flatMap((name) => [`${name} in`, `${name} out`]);
+    expect(order.filter((step) => ofAnn.includes(step))).toEqual(ofAnn);
+    expect(order.indexOf('nobody out')).toBeLessThan(order.indexOf('d out'));
+  });
+
+  it('gives up a turn that does not come in time, counted from the asking, or whose caller leaves', async () => {
+    await using database = await open({ poolSize: 4, timeoutMs: 300 });
+    const leaving = new AbortController();
+    const ask = (signal?: AbortSignal) =>
+      asking(() => database.transaction(async () => 'done', { inTurnOf: 'ann', signal }));
+    await database.transaction(
+      async () => {
+        const asked = [ask(), ask(leaving.signal), ask()];
+        leaving.abort('gone');
+        const [late, left] = await Promise.all(asked);
+        expect(late?.outcome).toMatchObject(UNAVAILABLE);
+        expect(late?.took).toBeGreaterThan(250);
+        expect(late?.took).toBeLessThan(700);
+        expect(left?.outcome).toBe('gone');
+        expect((await ask(leaving.signal)).outcome).toBe('gone');
+      },
+      { inTurnOf: 'ann' },
+    );
+    expect((await ask()).outcome).toBe('done');
+    expect(getEventListeners(leaving.signal, 'abort')).toEqual([]);
   });
 
   it('is unavailable when no connection becomes free in time, counted from the asking', async () => {

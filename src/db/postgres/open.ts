@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
+import { StatedFault } from '../../errors.ts';
 import type { Database, Handle, Transaction } from '../database.ts';
 import { createCheck } from './check.ts';
 import { type ConnectOptions, connectPool } from './connect-pool.ts';
@@ -9,6 +10,7 @@ import { migrate } from './migrate.ts';
 import { acquire, type Pool, type PoolClient, type Queryable, timeoutUntil } from './pool.ts';
 import * as schema from './schema.ts';
 import { prepareInsertion, prepareSelect } from './statements.ts';
+import { createTurns } from './turns.ts';
 
 /** How often a transaction is tried that met another one in a deadlock. */
 const MAX_ATTEMPTS = 3;
@@ -69,42 +71,62 @@ export async function openPool(
     return made;
   };
   const runnerOf = (handle: Handle) => runners.get(handle) ?? reader;
+  const turns = createTurns();
+
+  async function runTransaction<T>(
+    work: (transaction: Transaction) => Promise<T>,
+    { deadline, signal, survivesPowerLoss }: Omit<BeginOptions, 'maxAttempts'>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const client = await begin(pool, { deadline, maxAttempts, signal, survivesPowerLoss });
+      let isBroken = false;
+      try {
+        signal?.throwIfAborted();
+        const result = await work(handleOf(client));
+        await commit(client);
+        check.sawAnswer();
+        return result;
+      } catch (error) {
+        // A broken connection is closed, and the server rolls back by itself.
+        isBroken = isConnectionFault(error) || !(await rollBack(client));
+        const isOver = attempt === MAX_ATTEMPTS || performance.now() >= deadline;
+        if (isOver || !isCollision(error)) throw toServiceError(error);
+      } finally {
+        client.release(isBroken);
+      }
+    }
+  }
 
   return {
     dialect: 'postgres',
     tables: schema,
     read: drizzle({ client: reader as unknown as pg.Pool }) as unknown as Handle,
-    async transaction(work, { signal, survivesPowerLoss = true } = {}) {
-      const deadline = performance.now() + timeoutMs;
-      for (let attempt = 1; ; attempt++) {
-        const client = await begin(pool, { deadline, maxAttempts, signal, survivesPowerLoss });
-        let isBroken = false;
-        try {
-          signal?.throwIfAborted();
-          const result = await work(handleOf(client));
-          await commit(client);
-          check.sawAnswer();
-          return result;
-        } catch (error) {
-          // A broken connection is closed, and the server rolls back by itself.
-          isBroken = isConnectionFault(error) || !(await rollBack(client));
-          const isOver = attempt === MAX_ATTEMPTS || performance.now() >= deadline;
-          if (isOver || !isCollision(error)) throw toServiceError(error);
-        } finally {
-          client.release(isBroken);
-        }
+    async transaction(work, { signal, survivesPowerLoss = true, inTurnOf } = {}) {
+      const options = { deadline: performance.now() + timeoutMs, signal, survivesPowerLoss };
+      if (inTurnOf === undefined) return runTransaction(work, options);
+      const endTurn = await turns.take(inTurnOf, options.deadline, signal);
+      try {
+        return await runTransaction(work, options);
+      } finally {
+        endTurn();
       }
     },
     prepare: (handle, name, query) => prepareSelect(runnerOf(handle), name, query),
     prepareInsert: (handle, name, table) => prepareInsertion(runnerOf(handle), name, table),
     async lock(transaction, names, mode) {
-      const take = sql.raw(mode === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock');
-      // In an order that is the same for all, so that two never wait for each other. Another schema's are other names.
-      await transaction.execute(sql`
-        select ${take}(key) from (
-          select distinct hashtextextended(current_schema() || ' ' || name, 0) as key
-          from jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as name order by key
-        ) as keys`);
+      // Another schema's are other names.
+      const key = sql`hashtextextended(current_schema() || ' ' || name, 0)`;
+      const each = sql`select distinct name from jsonb_array_elements_text(${JSON.stringify(names)}::jsonb) as name`;
+      if (mode === 'exclusive') {
+        // In an order that is the same for all, so that two never wait for each other.
+        await transaction.execute(sql`
+          select pg_advisory_xact_lock(key) from (select ${key} as key from (${each}) as names order by key) as keys`);
+        return [];
+      }
+      const result = await transaction.execute(
+        sql`select name from (${each}) as names where not pg_try_advisory_xact_lock_shared(${key})`,
+      );
+      return (result as unknown as { rows: { name: string }[] }).rows.map(({ name }) => name);
     },
     anyOf: (column, name) =>
       sql`${column} = any (array(select jsonb_array_elements_text(${sql.placeholder(name)}::jsonb)))`,
@@ -124,8 +146,8 @@ async function prepareServer(pool: Pool, migrates: boolean): Promise<void> {
       "select current_setting('server_encoding') as encoding, current_schema() as schema",
     );
     const [server] = rows as { encoding: string; schema: string | null }[];
-    if (server?.encoding !== 'UTF8') throw new Error('the database must have the encoding UTF8');
-    if (server.schema === null) throw new Error('no schema of the search_path exists');
+    if (server?.encoding !== 'UTF8') throw new StatedFault('the database must have the encoding UTF8');
+    if (server.schema === null) throw new StatedFault('no schema of the search_path exists');
     if (migrates) await migrate(client);
   } finally {
     client.release();

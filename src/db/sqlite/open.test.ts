@@ -223,6 +223,22 @@ describe("a transaction, while another process holds the database's lock", () =>
   });
 });
 
+it('a transaction whose time is up before its turn comes is not begun', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tool-service-'));
+  const database = openSqlite(join(folder, 'tools.db'), { busyLimitMs: 50 });
+  try {
+    const long = database.transaction(() => sleep(100, 'done'));
+    let runs = 0;
+    const late = database.transaction(async () => runs++);
+    await expect(late).rejects.toMatchObject({ code: 'unavailable' });
+    expect([await long, runs]).toEqual(['done', 0]);
+    expect(await database.transaction(async () => ++runs)).toBe(1);
+  } finally {
+    await database.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 it('a transaction goes on to its end once it has begun, whoever leaves', async () => {
   await using database = await openTestDatabase();
   const leaving = new AbortController();

@@ -5,12 +5,12 @@ import { drizzle } from 'drizzle-orm/better-sqlite3';
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { ServiceError } from '../../errors.ts';
+import { createMutex } from '../../mutex.ts';
 import { packageRoot } from '../../package-root.ts';
 import { bindersOf } from '../bind-placeholders.ts';
 import type { Database, Handle, PreparedQuery, SelectQuery, Tables, Transaction } from '../database.ts';
 import { createBegin } from './begin.ts';
 import { type Connection, codeOf, Sqlite, type Statement } from './driver.ts';
-import { createMutex } from './mutex.ts';
 import * as schema from './schema.ts';
 
 /**
@@ -19,7 +19,7 @@ import * as schema from './schema.ts';
  */
 const READ_BUSY_TIMEOUT_MS = 100;
 
-/** After what time a transaction that waits for another process's fails, counted from when it was asked for. */
+/** After what time a transaction that waits for others, of any process, fails, counted from when it was asked for. */
 const BUSY_LIMIT_MS = 5000;
 
 /** How often a migration is tried again, and after what pause: another process may be at the same one. */
@@ -62,6 +62,8 @@ export function openSqlite(
     transaction: (work, { signal, survivesPowerLoss = true } = {}) => {
       const askedAt = performance.now();
       return mutex.run(async () => {
+        // Those before it may have taken all of its time, without any other process in the way.
+        if (performance.now() - askedAt > busyLimitMs) throw unavailable(new Error('its turn came too late'));
         try {
           // Of the connection, and so of this transaction alone, as there is one at a time.
           if (!survivesPowerLoss) writer.pragma('synchronous = normal');
@@ -72,9 +74,7 @@ export function openSqlite(
         } catch (error) {
           if (writer.inTransaction) writer.exec('rollback');
           if (!UNAVAILABLE.test(codeOf(error))) throw error;
-          throw new ServiceError('unavailable', 'The database cannot take changes now. Try again.', {
-            cause: error,
-          });
+          throw unavailable(error);
         } finally {
           if (!survivesPowerLoss) writer.pragma('synchronous = full');
         }
@@ -92,7 +92,7 @@ export function openSqlite(
         for (const row of rows) statement.run(columns.map(([field]) => row[field as keyof typeof row]));
       };
     },
-    lock: async () => {},
+    lock: async () => [],
     anyOf: (column, name) => sql`${column} in (select value from json_each(${sql.placeholder(name)}))`,
     isUniqueViolation: (error) => /^SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)$/.test(codeOf(error)),
     check: async () => {
@@ -109,6 +109,10 @@ export function openSqlite(
         writer.close();
       }),
   };
+}
+
+function unavailable(cause: unknown): ServiceError {
+  return new ServiceError('unavailable', 'The database cannot take changes now. Try again.', { cause });
 }
 
 const migrationsFolder = join(packageRoot, 'drizzle', 'sqlite');
@@ -144,13 +148,25 @@ function prepareRaw<Q extends SelectQuery>(connection: Connection, query: Q): Pr
   const fields = Object.keys(query._.selectedFields);
   const bind = bindersOf(params);
   return async (values = {}) => {
-    const rows = statement.all(bind.map((value) => value(values))) as unknown[][];
+    const rows = readRows(
+      statement,
+      bind.map((value) => value(values)),
+    );
     return rows.map((cells) => {
       const row: Record<string, unknown> = {};
       for (let index = 0; index < fields.length; index++) row[fields[index] ?? ''] = cells[index];
       return row;
     });
   };
+}
+
+function readRows(statement: Statement, values: unknown[]): unknown[][] {
+  try {
+    return statement.all(values) as unknown[][];
+  } catch (error) {
+    if (!UNAVAILABLE.test(codeOf(error))) throw error;
+    throw new ServiceError('unavailable', 'The database cannot be read now. Try again.', { cause: error });
+  }
 }
 
 function connect(file: string): Connection {

@@ -269,12 +269,13 @@ describe('an idempotency key, when the database fails', () => {
     expect(idempotency.faults).toContainEqual(new Error('disk full'));
   });
 
-  it('gives the outcome all the same when it cannot be stored, and never runs again', async () => {
+  it('gives the outcome all the same, never runs again, and stores it when the database is back', async () => {
     await using database = await openTestDatabase();
     let [time, isDown] = [1_000_000, false];
+    const now = () => time;
     await using idempotency = testIdempotency(
       failing(database, () => isDown),
-      { now: () => time },
+      { now, storeMs: 10 },
     );
     const first = idempotency.runOnce(keyedCall(), never, async () => {
       isDown = true;
@@ -283,13 +284,56 @@ describe('an idempotency key, when the database fails', () => {
     const second = idempotency.runOnce(keyedCall(), never, notRun);
     expect(await first).toEqual({ ...success('1'), replayed: false });
     expect(await second).toEqual({ ...success('1'), replayed: true });
-    expect(idempotency.faults).toEqual([new Error('disk full')]);
+    await expect.poll(() => idempotency.faults, { interval: 10 }).toEqual([new Error('disk full')]);
+
+    // To another process it is cut off once the lease has passed; this one's callers have it all along.
+    time += 5000;
+    await using other = testIdempotency(database, { now });
+    const cutOff = { errorCode: 'outcome_unknown' };
+    expect(await other.runOnce(keyedCall(), never, notRun)).toMatchObject(cutOff);
+    expect(await idempotency.runOnce(keyedCall(), never, notRun)).toMatchObject(success('1'));
 
     isDown = false;
-    time += 5000;
-    expect(await idempotency.runOnce(keyedCall(), never, notRun)).toMatchObject({
-      errorCode: 'outcome_unknown',
+    const stored = async () => (await storedKeys(database))[0]?.result;
+    await expect.poll(stored, { interval: 10, timeout: 5000 }).toEqual(expect.any(String));
+    expect(await other.runOnce(keyedCall(), never, notRun)).toMatchObject(success('1'));
+    expect(await idempotency.runOnce(keyedCall(), never, notRun)).toMatchObject(success('1'));
+  });
+
+  it('gives a key back when the database is back, and one that waits becomes the first', async () => {
+    await using database = await openTestDatabase();
+    let isDown = false;
+    await using idempotency = testIdempotency(
+      failing(database, () => isDown),
+      { storeMs: 10 },
+    );
+    const error = new CallError('circuit_open', 'Not now.', { mayHaveRun: false });
+    const refused = idempotency.runOnce(keyedCall(), never, async () => {
+      isDown = true;
+      throw error;
     });
+    const waiting = idempotency.runOnce(keyedCall(), never, async () => success('2'));
+    await expect(refused).rejects.toBe(error);
+    await expect.poll(() => idempotency.faults, { interval: 10 }).toEqual([new Error('disk full')]);
+    isDown = false;
+    expect(await waiting).toEqual({ ...success('2'), replayed: false });
+  });
+
+  it('is given up when it closes, after a bounded time', async () => {
+    await using database = await openTestDatabase();
+    let isDown = false;
+    const idempotency = testIdempotency(
+      failing(database, () => isDown),
+      { storeMs: 10, closeMs: 10 },
+    );
+    await idempotency.runOnce(keyedCall(), never, async () => {
+      isDown = true;
+      return success('1');
+    });
+    await idempotency.close();
+    const givenUp = new Error('the ending of a run with an idempotency key was not stored');
+    await expect.poll(() => idempotency.faults, { interval: 10 }).toContainEqual(givenUp);
+    expect(await storedKeys(database)).toMatchObject([{ result: null }]);
   });
 
   it('stores the outcome at a later attempt', async () => {

@@ -7,8 +7,9 @@ import { CallError, type CallOutcome } from '../call.ts';
 import { type Claim, claimKey, findRun, renewLeases, type StoredRun } from './idempotency-store.ts';
 import { createLeases } from './leases.ts';
 import { startPurge } from './purge-keys.ts';
-import { type Ending, runClaimed, storeEnding } from './run-claimed.ts';
+import { type Ending, runClaimed } from './run-claimed.ts';
 import { settledWithin } from './settled-within.ts';
+import { createEndings } from './store-endings.ts';
 import { CUT_OFF, conflict, openOutcome, UNREADABLE } from './stored-outcome.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -33,7 +34,9 @@ export interface Idempotency {
    * first. A run that was cut off is never run again: callers get the error `outcome_unknown`.
    *
    * The outcome is stored before it is given, unless the database takes longer than a second or the signal aborts: then
-   * it is given and stored behind the caller's back. Were the process to end meanwhile, the run is one that was cut off.
+   * it is given and stored behind the caller's back, as soon as the database takes it, be it minutes. The same calls of this
+   * process have the outcome until then; to another, once the lease has passed, the run is one that was cut off, as it is
+   * to all were this process to end meanwhile.
    *
    * @throws CallError `idempotency_conflict` when the key was used with other arguments, `permission_denied` when the user
    * is deleted, `internal` when the key could not be looked up or stored; the signal's reason when it aborts before `run` begins, or while another's run is
@@ -79,6 +82,7 @@ export function createIdempotency(
   const { leaseMs, renewMs, closeMs, storeMs } = { ...TIMING, ...timing };
   const oldUntil = () => now() - LIFETIME_MS;
   const endPurge = startPurge({ database, oldUntil, logFault });
+  const endings = createEndings({ database, encryption, logFault, oldUntil });
   const leases = createLeases({
     renew: (runs, since) =>
       database.transaction((transaction) =>
@@ -103,7 +107,7 @@ export function createIdempotency(
         if (createdAt === undefined) continue;
         const running = runClaimed(signal, run);
         const stored = leases.hold(claim.run, createdAt, async () =>
-          storeEnding(context, claim, await running),
+          endings.store(claim, createdAt, await running),
         );
         return { ...(await running), stored };
       }
@@ -190,7 +194,8 @@ export function createIdempotency(
       return { ...ending.outcome, replayed: ending.replayed };
     },
     close() {
-      closed ??= Promise.all([endPurge(), leases.close(closeMs)]).then(() => {});
+      endings.hurry();
+      closed ??= Promise.all([endPurge(), leases.close(closeMs).finally(endings.close)]).then(() => {});
       return closed;
     },
   };

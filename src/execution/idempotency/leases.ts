@@ -20,6 +20,7 @@ export function createLeases({ renew, everyMs, logFault }: LeasesContext): Lease
   const held = new Map<string, { readonly createdAt: number; readonly done: Promise<unknown> }>();
   let timer: NodeJS.Timeout | undefined;
   let isRenewing = false;
+  let hasFailed = false;
 
   const stop = () => {
     clearInterval(timer);
@@ -33,8 +34,11 @@ export function createLeases({ renew, everyMs, logFault }: LeasesContext): Lease
       let since = Infinity;
       for (const { createdAt } of held.values()) since = Math.min(since, createdAt);
       await renew([...held.keys()], since);
+      hasFailed = false;
     } catch (error) {
-      logFault(error);
+      // Once: an outage is long.
+      if (!hasFailed) logFault(error);
+      hasFailed = true;
     } finally {
       isRenewing = false;
     }

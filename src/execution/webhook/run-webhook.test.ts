@@ -3,7 +3,7 @@ import { createCancellation } from '../../cancellation.ts';
 import { createSharedBudget } from '../../shared-budget.ts';
 import { ALICE } from '../../testing/tools-context.ts';
 import { createTracer } from '../../tracing/tracer.ts';
-import type { CallScope } from '../call.ts';
+import type { ResolvedScope } from '../confirm-tool.ts';
 import type { ExecutionContext } from '../context.ts';
 import { type PreparedWebhook, prepareTool } from '../prepare-tool.ts';
 import { createBulkheads } from '../resilience/bulkheads.ts';
@@ -29,7 +29,8 @@ async function startCall(annotations: object) {
     limits: { responseBytes: 1_000_000 },
     now: () => 0,
   } as unknown as ExecutionContext;
-  const scope: CallScope = {
+  const scope: ResolvedScope = {
+    resolved: { as: 'tool', at: performance.now() },
     caller: ALICE,
     requestId: 'request',
     cancellation,

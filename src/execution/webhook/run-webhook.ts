@@ -7,6 +7,7 @@ import type { EgressResponse } from '../../egress/egress-client.ts';
 import type { JsonObject } from '../../json.ts';
 import type { Tool } from '../../tools/tool.ts';
 import { CallError, type CallScope } from '../call.ts';
+import { confirmTool, type ResolvedScope } from '../confirm-tool.ts';
 import type { ExecutionContext } from '../context.ts';
 import { inTurn } from '../large-work.ts';
 import type { PreparedWebhook } from '../prepare-tool.ts';
@@ -14,7 +15,7 @@ import { retryDelay } from '../resilience/retry.ts';
 import { authorize, findCredential } from './authorize.ts';
 import { refusedStatus } from './failed-attempt.ts';
 import { readOutput } from './read-output.ts';
-import { type AttemptOutcome, sendAttempt } from './send-attempt.ts';
+import { sendAttempt } from './send-attempt.ts';
 
 /**
  * Calls the tool's URL as its definition says, with its credential. Sends again only what is safe to repeat.
@@ -27,7 +28,7 @@ export async function runWebhook(
   tool: Tool,
   webhook: PreparedWebhook,
   values: JsonObject,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<string> {
   const request = withIdempotencyKey(webhook.render(values), tool, scope);
   const { authentication } = webhook.definition;
@@ -40,18 +41,18 @@ export async function runWebhook(
   let isRenewed = false;
   let attempt = 0;
   let last: CallError | undefined;
+  // Not sent again: what became of the attempt before says more than that.
+  const orLast = (error: unknown): never => {
+    throw last && error instanceof CallError ? last : error;
+  };
   for (;;) {
+    // Before it is authorized: no token is fetched with the secrets of a tool that is gone.
+    if (attempt > 0 || isRenewed) await confirmTool(context, tool, scope).catch(orLast);
     const authorized =
       credential && token
         ? await authorize(context, request, credential, token)
         : { ...request, secrets: [] };
-    let outcome: AttemptOutcome;
-    try {
-      outcome = await sendAttempt(context, webhook, authorized, scope);
-    } catch (error) {
-      // Not sent again: what became of the attempt before says more than that.
-      throw last && error instanceof CallError ? last : error;
-    }
+    const outcome = await sendAttempt(context, tool, webhook, authorized, scope).catch(orLast);
     if (outcome.kind === 'answered') {
       const { response } = outcome;
       if (response.status === 401 && authorized.renew && !isRenewed) {

@@ -1,8 +1,10 @@
 import { callerKey } from '../../caller.ts';
 import type { AuthorizedRequest } from '../../egress/credentials/credentials.ts';
 import { EgressError, type EgressResponse } from '../../egress/egress-client.ts';
+import type { Tool } from '../../tools/tool.ts';
 import { startAttemptSpan } from '../../tracing/spans.ts';
 import { CallError, type CallScope } from '../call.ts';
+import type { ResolvedScope } from '../confirm-tool.ts';
 import type { ExecutionContext } from '../context.ts';
 import { enterBulkheads } from '../enter-bulkheads.ts';
 import type { PreparedWebhook } from '../prepare-tool.ts';
@@ -16,17 +18,19 @@ export type AttemptOutcome = { readonly kind: 'answered'; readonly response: Egr
 /**
  * Sends one request when there is room for it and its host is not left alone just now.
  *
- * @throws CallError `resource_exhausted` or `circuit_open`; `timeout` or `canceled` while it waits.
+ * @throws CallError `resource_exhausted` or `circuit_open`; `timeout` or `canceled` while it waits; `tool_not_found` when the
+ * tool is not what it was by then.
  */
 export async function sendAttempt(
   context: ExecutionContext,
+  tool: Tool,
   webhook: PreparedWebhook,
   request: AuthorizedRequest,
-  scope: CallScope,
+  scope: ResolvedScope,
 ): Promise<AttemptOutcome> {
   const url = new URL(request.url);
   const { host } = url;
-  const leave = await enterBulkheads(context, host, scope);
+  const leave = await enterBulkheads(context, tool, host, scope);
   try {
     // By caller too, so that nobody can close a host to somebody else.
     const circuit = context.circuitBreaker.admit(`${callerKey(scope.caller)} ${host}`);

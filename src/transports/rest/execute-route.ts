@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ServiceError } from '../../errors.ts';
 import type { CallResult } from '../../execution/call.ts';
@@ -8,6 +8,7 @@ import { executeCalls, streamCalls, tooManyCalls } from '../../execution/execute
 import type { JsonObject } from '../../json.ts';
 import { isJsonObject } from '../../json.ts';
 import { notADictionary } from '../../tools/tool-input.ts';
+import { goneSignal, onClose } from './gone-signal.ts';
 import { userOf } from './guard.ts';
 import { readInput } from './json-body.ts';
 
@@ -119,19 +120,4 @@ function readCalls(body: unknown, maxCalls: number) {
     index === undefined ? '' : `[${String(index)}]${field === undefined ? '' : `.${String(field)}`}: `;
   const message = `${place}${issue?.message ?? 'Not valid.'}`;
   throw new ServiceError('invalid_argument', `tool_calls${message}`, { fields: { tool_calls: [message] } });
-}
-
-/** A signal that aborts when the client is gone before it has its answer. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  onClose(reply, () => {
-    if (!reply.raw.writableFinished) gone.abort();
-  });
-  return gone.signal;
-}
-
-/** Calls `listener` when the answer has left, or its client; at once where that was before. */
-function onClose({ raw }: FastifyReply, listener: () => void): void {
-  if (raw.destroyed) listener();
-  else raw.once('close', listener);
 }

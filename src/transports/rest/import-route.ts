@@ -4,6 +4,7 @@ import { invalidField } from '../../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
 import type { ToolsContext } from '../../tools/context.ts';
 import { importTools } from '../../tools/import-tools.ts';
+import { goneSignal } from './gone-signal.ts';
 import { userOf } from './guard.ts';
 import { readJson } from './json-body.ts';
 
@@ -60,13 +61,17 @@ export const importResultsSchema = z
   })
   .meta({ id: 'ImportResults' });
 
-/** Registers the tools of a document; the answer is 200 whatever becomes of each. */
+/**
+ * Registers the tools of a document; the answer is 200 whatever becomes of each. What ends the import between them, as an
+ * outage of the database does, is answered as anywhere: those before it are registered, and a second import goes on.
+ */
 export function registerImportRoute(app: FastifyInstance, context: ToolsContext): void {
-  app.post(IMPORT_PATH, async (request) => {
+  app.post(IMPORT_PATH, async (request, reply) => {
+    const signal = goneSignal(reply);
     const user = userOf(request);
     const body = readJson(request) as JsonValue | undefined;
     if (!isJsonObject(body) || !Object.hasOwn(body, 'document')) {
-      return { results: await importTools(context, user, body) };
+      return { results: await importTools(context, user, body, { signal }) };
     }
     const input = readWrapper(body);
     const results = await importTools(context, user, body.document, {
@@ -74,6 +79,7 @@ export function registerImportRoute(app: FastifyInstance, context: ToolsContext)
       credentials: input.credentials,
       serverUrl: input.server_url,
       isSystem: input.is_system_tool,
+      signal,
     });
     return { results };
   });

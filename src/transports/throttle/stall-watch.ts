@@ -1,5 +1,4 @@
 const TICK_MS = 20;
-/** Ticks in which what was asked before them must be answered. */
 const PATIENCE = 5;
 
 /**
@@ -7,8 +6,13 @@ const PATIENCE = 5;
  * loop was blocked counts for no more than a tick, since the answers may have come meanwhile.
  *
  * One timer for all questions, and none while nothing is asked. Answers come in the order of the questions.
+ *
+ * @param patience the ticks of 20 ms in which what was asked before them must be answered; both times grow with it.
  */
-export function createStallWatch(onStall: () => void): {
+export function createStallWatch(
+  onStall: () => void,
+  patience = PATIENCE,
+): {
   /** Notes a question. Call what it returns when its answer is there. */
   expect(): () => void;
   /** Forgets what was asked. */
@@ -29,7 +33,7 @@ export function createStallWatch(onStall: () => void): {
       if (answered < asked) return;
       clearInterval(timer);
       timer = undefined;
-    } else if (++ticks >= PATIENCE) onStall();
+    } else if (++ticks >= patience) onStall();
   }
 
   return {

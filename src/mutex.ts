@@ -1,4 +1,4 @@
-import { onAbort } from '../../cancellation.ts';
+import { onAbort } from './cancellation.ts';
 
 /** Runs pieces of work one after another, in the order they came; one that fails does not stop the next. */
 export interface Mutex {
