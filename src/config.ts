@@ -215,8 +215,8 @@ const environmentSchema = z
     MAX_HEADER_BYTES: integer(16 * KIB, KIB, MIB),
     MAX_STREAMS_PER_CONNECTION: integer(256, 1, 100_000),
     MAX_LOOP_DELAY: z
-      .union([z.literal('off').transform(() => null), duration('250ms', 10, 60_000)])
-      .default(250),
+      .union([z.literal('off').transform(() => null), duration('500ms', 10, 60_000)])
+      .default(500),
     MAX_CONNECTIONS: integer(10_000, 1, 1_000_000),
     HEADERS_TIMEOUT: duration('10s', 50, 600_000),
     REQUEST_TIMEOUT: duration('60s', 100, 3_600_000),

@@ -78,6 +78,9 @@ findings.push(
 );
 const twice = EVENTS.flatMap((key) => [...listener.of(key).values()]).filter((count) => count > 1).length;
 say(`${load.created.size} created, ${load.deleted.size} deleted; ${twice} events came more than once`);
+for (const fault of new Set(load.faults)) {
+  say(`${load.faults.filter((each) => each === fault).length} times: ${fault}`);
+}
 process.stdout.write(`\n${formatFindings(findings, { verdicts: true })}\n`);
 const isLost = lost > 0 || load.faults.length > 0;
 process.exitCode = isLost || findings.some(({ met }) => !met && !values.quick) ? 1 : 0;

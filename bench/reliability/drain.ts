@@ -167,7 +167,8 @@ function print({ protocol, done, faults, durationsMs }: Tally): void {
 
 const { values } = parseArgs({
   options: {
-    stops: { type: 'string', default: '50' },
+    quick: { type: 'boolean', default: false },
+    stops: { type: 'string' },
     delay: { type: 'string', default: composeSetting('SHUTDOWN_DELAY') },
     backend: { type: 'string', default: 'h2' },
   },
@@ -178,7 +179,7 @@ if (!hasBalancer()) {
 } else if (!(await isMissing('postgres'))) {
   buildService();
   const backend: BackendProtocol = values.backend === 'h1' ? 'h1' : 'h2';
-  const stops = Number(values.stops);
+  const stops = Number(values.stops ?? (values.quick ? 4 : 50));
   const result = await measure({ stops, delay: values.delay, backend });
   const failed = result.tallies.reduce((sum, { faults }) => sum + faults.length, 0);
   const done = result.tallies.reduce((sum, tally) => sum + tally.done, 0);
