@@ -38,8 +38,11 @@ export function pglitePool(schema: string): Pool {
       ),
     release: () => release(),
   };
+  let isEnded = false;
   return {
     async connect() {
+      // In node-postgres's words.
+      if (isEnded) throw new Error('Cannot use a pool after calling end on the pool');
       instance = await start();
       const before = free;
       let next = () => {};
@@ -52,7 +55,9 @@ export function pglitePool(schema: string): Pool {
       schemaInForce = schema;
       return client;
     },
-    async end() {},
+    async end() {
+      isEnded = true;
+    },
   };
 }
 
